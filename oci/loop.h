@@ -1,0 +1,56 @@
+// The event loop: epoll, timers, and nothing else. One thread; callbacks must not block.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+#include "oci/fd.h"
+#include "policies/result.h"
+
+namespace moat::oci {
+
+class Loop {
+ public:
+  using Callback = std::function<void(std::uint32_t events)>;  // EPOLL* bits
+  using Task = std::function<void()>;
+  using TimerId = std::uint64_t;
+
+  static Result<std::unique_ptr<Loop>> create();
+  Loop(const Loop&) = delete;
+  Loop& operator=(const Loop&) = delete;
+
+  // Watches a borrowed descriptor (level-triggered). The owner calls forget() before closing it.
+  Status watch(int fd, std::uint32_t events, Callback callback);
+  Status change(int fd, std::uint32_t events);
+  void forget(int fd);
+
+  TimerId after(std::chrono::milliseconds delay, Task task);
+  void cancel(TimerId id);  // unknown ids are fine
+
+  void post(Task task);  // runs on the next turn, in order
+  void run();            // until stop()
+  void stop() { stopping_ = true; }
+
+ private:
+  explicit Loop(UniqueFd epoll) : epoll_(std::move(epoll)) {}
+  int next_timeout() const;
+  void run_due();
+
+  struct Watch {
+    std::uint64_t generation;
+    std::shared_ptr<Callback> callback;
+  };
+  UniqueFd epoll_;
+  std::unordered_map<int, Watch> watches_;
+  std::multimap<std::int64_t, std::pair<TimerId, Task>> timers_;  // by due time, monotonic ms
+  std::vector<Task> posted_;
+  std::uint64_t next_id_ = 1;
+  bool stopping_ = false;
+};
+
+}  // namespace moat::oci

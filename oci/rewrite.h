@@ -1,0 +1,43 @@
+// The pure rewrite of config.json: what supervision needs is put in, everything else stays. Facts
+// about the root file system come in as values; nothing here touches the disk.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "oci/spec.h"
+#include "policies/compile.h"
+#include "policies/policy.h"
+
+namespace moat::oci {
+
+// A declared place inside the container after its symlinks were followed inside the root file
+// system (never out of it).
+struct Place {
+  std::string path;      // as declared, absolute in the container
+  std::string resolved;  // relative to the rootfs without leading '/': "var/tmp"; may equal path
+  bool directory = true;
+};
+
+struct RewriteInput {
+  policies::Mode mode = policies::Mode::Enforce;
+  policies::Arch arch = policies::Arch::X86_64;
+  std::vector<policies::CallPlan> plan;
+  std::string listener_path;      // absolute, at most 107 bytes
+  std::string listener_metadata;  // the container's id
+  std::string rootfs;             // host path of the mounted root file system
+  std::vector<Place> models;      // each becomes (or hardens) a read-only mount of its own
+  std::vector<Place> scratch;     // enforce only: islands
+};
+
+struct RewriteOutput {
+  std::vector<std::string> model_mounts;  // mount points in the container to put load marks on
+  std::vector<std::string> islands;       // mount points that stay writable after `load`
+};
+
+Result<RewriteOutput> rewrite(Spec& spec, const RewriteInput& input);
+
+// The seccomp part alone: merges the plan into whatever profile came. See seccomp_merge.cc.
+Status merge_seccomp(nlohmann::json& linux_section, const RewriteInput& input);
+
+}  // namespace moat::oci

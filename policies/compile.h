@@ -1,0 +1,28 @@
+// From a policy to what the kernel's filter must do with each call of the table: allow, refuse or
+// notify. The union over all phases: only what differs between them, or must be reported, notifies.
+#pragma once
+
+#include <vector>
+
+#include "policies/policy.h"
+#include "policies/syscalls.h"
+
+namespace moat::policies {
+
+enum class Treatment : std::uint8_t {
+  Allow,   // no rule needed
+  Refuse,  // ERRNO in the filter
+  Notify,  // when the row's `interest` holds; otherwise allowed
+};
+
+struct CallPlan {
+  const SyscallRow* call = nullptr;
+  Treatment treatment = Treatment::Allow;
+  int err = 0;  // Refuse
+};
+
+// One entry per row of the table, in its order. In `audit` nothing is refused: calls of the Never
+// tier notify instead (clone3 stays allowed: its flags are in memory and every thread makes one).
+std::vector<CallPlan> compile(const Policy& policy, Mode mode);
+
+}  // namespace moat::policies

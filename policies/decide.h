@@ -1,0 +1,53 @@
+// Says yes or no to one call or one open, from facts alone. Knows nothing of modes: what a "no"
+// leads to is verdict.h's business.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "policies/policy.h"
+#include "policies/syscalls.h"
+
+namespace moat::policies {
+
+enum class ObjectType : std::uint8_t { None, File, Device, Exec, Socket, Address, Process, System };
+std::string_view to_string(ObjectType type);
+
+struct Object {
+  ObjectType type = ObjectType::None;
+  std::string name;  // path, address, or what the registers say ("AF_INET SOCK_DGRAM", "signal 9")
+};
+
+// What a notified call says. Registers are the kernel's copy; what `claimed_*` hold was read from
+// the caller's memory, which it can still change: it may justify a refusal, never an allowance.
+struct CallFacts {
+  const SyscallRow* call = nullptr;
+  std::array<std::uint64_t, 6> args{};
+  std::optional<std::string> claimed_path;     // absolute in the container, normalised
+  std::optional<std::string> claimed_path2;    // rename, link
+  std::optional<std::string> claimed_address;  // "10.0.0.1:443", "[::1]:80", "unix:/run/x.sock"
+  std::optional<std::uint64_t> claimed_open_flags;  // openat2 in audit
+  bool unreadable = false;  // an argument that should be there could not be read: refused
+};
+
+// What a fanotify permission event says: the object itself, no claim.
+struct OpenFacts {
+  std::string path;  // of the event's descriptor, as seen in the container
+  bool exec = false;
+};
+
+struct Decision {
+  bool allowed = false;
+  bool quiet = false;  // refused as the policy says, but not a violation
+  int err = 13;        // for a quiet refusal: what an honest caller can live with
+  Action action = Action::SystemControl;
+  Object object;
+  std::string rule;  // "load.filesystem.modify"
+};
+
+Decision decide(const Policy& policy, Phase phase, const CallFacts& facts);
+Decision decide(const Policy& policy, Phase phase, const OpenFacts& facts);
+
+}  // namespace moat::policies

@@ -1,0 +1,10 @@
+# Turns the profiles into one C++ table of raw string literals. Run by CMake at build time.
+set(body "#include \"policies/builtin.h\"\n\nnamespace moat::policies {\n\n")
+string(APPEND body "std::span<const BuiltinProfile> builtin_profiles() {\n  static constexpr BuiltinProfile kProfiles[] = {\n")
+foreach(file IN LISTS FILES)
+  get_filename_component(name ${file} NAME_WE)
+  file(READ ${file} text)
+  string(APPEND body "      {\"builtin/${name}\", R\"~moat~(${text})~moat~\"},\n")
+endforeach()
+string(APPEND body "  };\n  return kProfiles;\n}\n\n}  // namespace moat::policies\n")
+file(WRITE ${OUT} "${body}")

@@ -1,0 +1,63 @@
+// The phase machine of one container: facts and time in, effects out. No clock of its own.
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <variant>
+#include <vector>
+
+#include "policies/policy.h"
+
+namespace moat::policies {
+
+using Instant = std::chrono::milliseconds;  // on any monotonic clock
+
+// What the kernel (or the shim) saw.
+struct ModelOpened {};
+struct Listening {
+  std::uint16_t port = 0;  // 0: unknown
+};
+struct Signalled {
+  int signal;
+};
+struct TimerFired {};
+struct TransitionDone {};    // the shim carried out the transition asked for
+struct TransitionFailed {};  // it could not; the phase stays
+using Happening =
+    std::variant<ModelOpened, Listening, Signalled, TimerFired, TransitionDone, TransitionFailed>;
+
+// What has to be done. `Enter` asks for a transition; the phase changes when TransitionDone arrives.
+struct Enter {
+  Phase to;
+};
+struct ArmTimer {
+  Instant at;
+};
+struct DisarmTimer {};
+struct NoteHealth {
+  const char* what;  // e.g. init ended by its timeout without an artifact
+};
+using Effect = std::variant<Enter, ArmTimer, DisarmTimer, NoteHealth>;
+
+class Lifecycle {
+ public:
+  // Copies the triggers it needs. `now`: when the container started.
+  Lifecycle(const Policy& policy, Instant now);
+
+  std::vector<Effect> step(const Happening& happening, Instant now);
+
+  [[nodiscard]] Phase phase() const { return phase_; }
+  [[nodiscard]] std::optional<Phase> pending() const { return pending_; }
+  [[nodiscard]] Instant since() const { return since_; }
+
+ private:
+  std::array<std::optional<Trigger>, kPhases.size()> triggers_{};
+  Phase phase_ = Phase::Init;
+  std::optional<Phase> pending_;
+  Instant since_{0};
+  bool loaded_ = false;
+  bool listening_ = false;
+  Instant last_activity_{0};  // last artifact open or listen: what `settle` counts from
+};
+
+}  // namespace moat::policies

@@ -1,0 +1,88 @@
+// The one table of system calls moat speaks about: name, numbers, what each argument is, the action
+// it belongs to and the registers that make it interesting. Filter, decoder, names and documents
+// are derived from it; there is no second list.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string_view>
+
+#include "policies/action.h"
+
+namespace moat::policies {
+
+enum class Arch : std::uint8_t { X86_64, Arm64 };
+
+// The role of one argument, for the decoder. `Path` is relative to the `DirFd` before it, if any.
+enum class Arg : std::uint8_t {
+  None,
+  Fd,
+  DirFd,
+  Path,       // pointer to a NUL-terminated path
+  Text,       // pointer to a string that is not resolved (a symlink's content)
+  OpenFlags,  // O_* in a register
+  OpenHow,    // pointer to struct open_how
+  Argv,       // pointer to a vector of strings
+  SockAddr,   // pointer to a sockaddr, its length in the next argument
+  Length,
+  Domain,
+  SockType,
+  Protocol,
+  CloneFlags,
+  Pid,
+  Signal,
+  Flags,
+  Number,  // any other integer
+  Pointer,
+};
+
+enum class Tier : std::uint8_t {
+  Never,    // refused in the filter in `enforce`, in every phase, unreported
+  Gate,     // decided from the registers alone
+  Path,     // path-changing: a claimed path may justify a refusal, the mount has the last word
+  Trigger,  // moves the lifecycle, e.g. listen
+};
+
+// One comparison of a register, as the kernel's filter makes it: 64 bits wide.
+struct ArgTest {
+  enum class Op : std::uint8_t { MaskedEq, NotEq };
+  std::uint8_t index = 0;
+  Op op = Op::MaskedEq;
+  std::uint64_t mask = ~0ULL;  // MaskedEq only
+  std::uint64_t value = 0;
+
+  [[nodiscard]] constexpr bool holds(const std::array<std::uint64_t, 6>& args) const {
+    return op == Op::MaskedEq ? (args[index] & mask) == value : args[index] != value;
+  }
+};
+
+// When a call is worth a question. `any` empty: always. Otherwise the call is interesting if one of
+// `any` holds and uninteresting exactly if `none` holds; the two never overlap and cover everything
+// (a test proves it on the edge values).
+struct Interest {
+  std::array<std::optional<ArgTest>, 4> any{};
+  std::optional<ArgTest> none{};
+};
+
+struct SyscallRow {
+  std::string_view name;
+  std::int32_t x86_64 = -1;  // -1: the architecture does not have it
+  std::int32_t arm64 = -1;
+  std::array<Arg, 6> args{};
+  Action action = Action::SystemControl;
+  Tier tier = Tier::Never;
+  int never_errno = 0;  // Tier::Never only; ENOSYS where libcs fall back on their own
+  Interest interest{};
+
+  [[nodiscard]] constexpr std::int32_t number(Arch arch) const {
+    return arch == Arch::X86_64 ? x86_64 : arm64;
+  }
+};
+
+std::span<const SyscallRow> syscalls();  // sorted by name
+const SyscallRow* find_syscall(std::string_view name);
+const SyscallRow* find_syscall(Arch arch, std::int32_t number);
+
+}  // namespace moat::policies

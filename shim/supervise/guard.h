@@ -1,0 +1,54 @@
+// What the Task service asks of supervision. The service knows nothing else of it.
+#pragma once
+
+#include <sys/types.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "policies/result.h"
+
+namespace moat::shim {
+
+// What is known of a container when its creation is asked for; the root file system is mounted at
+// `<bundle>/rootfs` by then.
+struct NewContainer {
+  std::string ns;      // containerd namespace
+  std::string id;
+  std::string bundle;  // absolute path
+  std::string runtime_binary;
+};
+
+// One supervised container. Destroyed after its deletion: everything it made is gone then.
+class Guarded {
+ public:
+  virtual ~Guarded() = default;
+
+  // runc create has succeeded; `done` is called when marks are in place and the listener is
+  // answered, or with the reason why the container must not live.
+  virtual void created(pid_t init, std::function<void(Status)> done) = 0;
+
+  // An exec is about to start, or its start has failed or ended (`pid` 0: failed).
+  virtual void session_starting(const std::string& exec_id) = 0;
+  virtual void session_started(const std::string& exec_id, pid_t pid) = 0;
+
+  // A signal is about to be sent to init; `then` is called once the phase it leads to is in force
+  // (bounded: it is called in any case).
+  virtual void signalling(int signal, std::function<void()> then) = 0;
+};
+
+class Guard {
+ public:
+  virtual ~Guard() = default;
+
+  // Decides whether the container is supervised and rewrites its config.json. Returns null when it
+  // is not (mode off, a pod's sandbox). An error fails the creation with its text.
+  virtual Result<std::unique_ptr<Guarded>> prepare(const NewContainer& container) = 0;
+
+  // Called by the service with the means to end a container at once, used when its supervisor is
+  // lost: nothing may run unanswered.
+  virtual void on_lost(std::function<void(const std::string& id)> kill_container) = 0;
+};
+
+}  // namespace moat::shim

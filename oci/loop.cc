@@ -62,7 +62,9 @@ void Loop::cancel(TimerId id) {
   }
 }
 
-void Loop::post(Task task) { posted_.push_back(std::move(task)); }
+void Loop::post(Task task) {
+  posted_.push_back(std::move(task));
+}
 
 int Loop::next_timeout() const {
   if (!posted_.empty()) return 0;

@@ -15,7 +15,7 @@ namespace moat::oci {
 
 namespace {
 
-constexpr std::size_t kMaxOutput = 64U << 10;  // the last words of a runtime that floods us
+constexpr std::size_t kMaxOutput = 64U << 10;          // the last words of a runtime that floods us
 constexpr idtype_t kPidfd = static_cast<idtype_t>(3);  // P_PIDFD, absent from older headers
 
 std::vector<char*> pointers(const std::vector<std::string>& strings) {
@@ -54,8 +54,7 @@ Result<Child> spawn(const Command& command) {
   for (std::size_t i = 0; i < command.fds.size(); ++i)
     ::posix_spawn_file_actions_adddup2(&actions, (*lifted)[i].raw(), command.fds[i].second);
   ::posix_spawn_file_actions_addclosefrom_np(&actions, top + 1);
-  if (!command.cwd.empty())
-    ::posix_spawn_file_actions_addchdir_np(&actions, command.cwd.c_str());
+  if (!command.cwd.empty()) ::posix_spawn_file_actions_addchdir_np(&actions, command.cwd.c_str());
   sigset_t none, all;
   ::sigemptyset(&none);
   ::sigfillset(&all);
@@ -68,7 +67,8 @@ Result<Child> spawn(const Command& command) {
   auto argv = pointers(command.argv);
   auto env = pointers(command.env);
   pid_t pid = 0;
-  const int err = ::posix_spawnp(&pid, argv[0], &actions, &attributes, argv.data(),
+  const char* program = command.path.empty() ? argv[0] : command.path.c_str();
+  const int err = ::posix_spawnp(&pid, program, &actions, &attributes, argv.data(),
                                  command.env.empty() ? environ : env.data());
   ::posix_spawn_file_actions_destroy(&actions);
   ::posix_spawnattr_destroy(&attributes);
@@ -174,8 +174,9 @@ void run(Loop& loop, Command command, std::string input, std::chrono::millisecon
     ::fcntl(in[1], F_SETFL, O_NONBLOCK);
   }
   ::fcntl(out[0], F_SETFL, O_NONBLOCK);
-  command.fds.emplace_back(child_output.raw(), 1);
-  command.fds.emplace_back(child_output.raw(), 2);
+  for (const int number : {1, 2})  // a container's own stdio goes past us
+    if (std::ranges::none_of(command.fds, [&](const auto& fd) { return fd.second == number; }))
+      command.fds.emplace_back(child_output.raw(), number);
   auto child = spawn(command);
   if (!child) {
     loop.post([done, error = child.error()] { done(fail(error)); });

@@ -16,10 +16,11 @@
 namespace moat::oci {
 
 struct Command {
-  std::vector<std::string> argv;          // argv[0] is looked up in PATH unless it has a '/'
-  std::vector<std::string> env;           // empty: inherited
-  std::string cwd;                        // empty: inherited
-  std::vector<std::pair<int, int>> fds;   // {ours, number in the child}; all others are closed
+  std::vector<std::string> argv;         // argv[0] is looked up in PATH unless it has a '/'
+  std::string path;                      // the program, if it is not argv[0]
+  std::vector<std::string> env;          // empty: inherited
+  std::string cwd;                       // empty: inherited
+  std::vector<std::pair<int, int>> fds;  // {ours, number in the child}; all others are closed
   bool new_group = true;
 };
 
@@ -32,7 +33,7 @@ struct Child {
 Result<Child> spawn(const Command& command);
 
 struct Exit {
-  int status = 0;     // exit code, or 128 + signal
+  int status = 0;  // exit code, or 128 + signal
   bool signalled = false;
 };
 
@@ -47,6 +48,7 @@ struct RunResult {
 
 // Runs a command to its end on the loop: output is drained while it runs, the whole is bounded by
 // `deadline` (SIGKILL to its group), and `done` is called exactly once. `input` goes to its stdin.
+// Descriptors 1 and 2 named in `command.fds` are the command's own and are not collected.
 void run(Loop& loop, Command command, std::string input, std::chrono::milliseconds deadline,
          std::function<void(Result<RunResult>)> done);
 

@@ -24,10 +24,9 @@ enum class Action : std::uint8_t {
 };
 
 inline constexpr std::array kActions{
-    Action::FilesystemRead, Action::FilesystemModify, Action::FilesystemExec,
-    Action::DeviceAccess,   Action::NetworkAccess,    Action::ProcessCreate,
-    Action::ProcessThread,  Action::ProcessExec,      Action::ProcessCross,
-    Action::ProcessContext, Action::SystemInfo,       Action::SystemControl,
+    Action::FilesystemRead, Action::FilesystemModify, Action::FilesystemExec, Action::DeviceAccess,
+    Action::NetworkAccess,  Action::ProcessCreate,    Action::ProcessThread,  Action::ProcessExec,
+    Action::ProcessCross,   Action::ProcessContext,   Action::SystemInfo,     Action::SystemControl,
 };
 
 // "filesystem.read": the group is the mapping's key in a policy document, the rest its member.

@@ -41,7 +41,7 @@ struct OpenFacts {
 struct Decision {
   bool allowed = false;
   bool quiet = false;  // refused as the policy says, but not a violation
-  int err = 13;        // for a quiet refusal: what an honest caller can live with
+  int err = 0;         // what the caller gets when refused; 0: the policy's own errno
   Action action = Action::SystemControl;
   Object object;
   std::string rule;  // "load.filesystem.modify"

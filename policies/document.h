@@ -26,6 +26,8 @@ struct ActionRule {
   bool allowed = false;
   std::vector<std::string> objects;
   std::vector<std::string> quiet;
+
+  bool operator==(const ActionRule&) const = default;
 };
 
 struct PhaseRules {
@@ -35,6 +37,7 @@ struct PhaseRules {
     return rules[static_cast<std::size_t>(action)];
   }
   std::optional<ActionRule>& of(Action action) { return rules[static_cast<std::size_t>(action)]; }
+  bool operator==(const PhaseRules&) const = default;
 };
 
 // What starts a phase. Several set fields are a conjunction.
@@ -46,15 +49,22 @@ struct Trigger {
   std::optional<std::chrono::milliseconds> quiet;
   std::chrono::milliseconds settle{0};
   std::optional<std::chrono::milliseconds> timeout;
+  std::optional<std::chrono::milliseconds> window;  // reload: how long it lasts
+
+  bool operator==(const Trigger&) const = default;
 };
 
 struct Reaction {
   enum class Kind : std::uint8_t { Errno, Kill, Quarantine };
   Kind kind = Kind::Errno;
   int err = 13;  // EACCES
+
+  bool operator==(const Reaction&) const = default;
 };
 
 enum class Sessions : std::uint8_t { Allow, Audit, Deny };
+std::string_view to_string(Sessions sessions);
+std::optional<Sessions> sessions_from(std::string_view name);
 
 struct Document {
   std::string name;
@@ -67,6 +77,8 @@ struct Document {
   std::vector<std::string> scratch;
   std::array<std::optional<Trigger>, kPhases.size()> transitions{};
   std::array<std::optional<PhaseRules>, kPhases.size()> phases{};
+
+  bool operator==(const Document&) const = default;
 };
 
 // `source` names the text in error messages: "policy.yaml:12:7: spec.phases.load: unknown key
@@ -74,8 +86,9 @@ struct Document {
 Result<Document> parse_document(std::string_view text, std::string_view source);
 Result<std::vector<Document>> parse_all(std::string_view text, std::string_view source);
 
-// Fills what `document` leaves unsaid from the profiles it extends (built-in ones by name), leftmost
-// last; an action the document states replaces the inherited list, "+" as first object adds to it.
+// Fills what `document` leaves unsaid from the profiles it extends (built-in ones by name),
+// leftmost last; an action the document states replaces the inherited list, "+" as first object
+// adds to it.
 Result<Document> compose(Document document);
 
 // The composed built-in profile `builtin/<name>`, or NotFound naming the ones that exist.

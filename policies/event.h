@@ -66,8 +66,8 @@ struct Event {
   Object object;
   bool claimed = false;  // the object's name was read from the caller's memory
   std::optional<ProcessInfo> process;
-  std::string exec_id;  // session, empty: the container itself
-  std::string message;  // for people
+  std::string exec_id;                          // session, empty: the container itself
+  std::string message;                          // for people
   std::map<std::string, std::int64_t> numbers;  // counters of health, drop and phase events
   ContainerInfo container;
 };

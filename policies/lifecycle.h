@@ -26,7 +26,8 @@ struct TransitionFailed {};  // it could not; the phase stays
 using Happening =
     std::variant<ModelOpened, Listening, Signalled, TimerFired, TransitionDone, TransitionFailed>;
 
-// What has to be done. `Enter` asks for a transition; the phase changes when TransitionDone arrives.
+// What has to be done. `Enter` asks for a transition; the phase changes when TransitionDone
+// arrives.
 struct Enter {
   Phase to;
 };
@@ -41,7 +42,8 @@ using Effect = std::variant<Enter, ArmTimer, DisarmTimer, NoteHealth>;
 
 class Lifecycle {
  public:
-  // Copies the triggers it needs. `now`: when the container started.
+  // Copies the triggers it needs. `now`: when the container started. A TimerFired as the first step
+  // arms the timer of `init` itself.
   Lifecycle(const Policy& policy, Instant now);
 
   std::vector<Effect> step(const Happening& happening, Instant now);
@@ -51,13 +53,32 @@ class Lifecycle {
   [[nodiscard]] Instant since() const { return since_; }
 
  private:
+  // What happens at a point in time if nothing else does before.
+  struct Due {
+    Instant at;
+    Phase to;
+    const char* note = nullptr;  // worth a health event
+  };
+
+  bool take_in(const Happening& happening, Instant now);
+  void finish(bool done, Instant now);
+  [[nodiscard]] std::optional<Due> next_due() const;
+  [[nodiscard]] bool starts_shutdown(int signal) const;
+  [[nodiscard]] bool serves_on(std::uint16_t port) const;
+  [[nodiscard]] std::optional<Instant> timeout_of(Phase next) const;
+  void enter(Phase to, std::vector<Effect>& effects);
+  void arm(std::optional<Instant> at, std::vector<Effect>& effects);
+
   std::array<std::optional<Trigger>, kPhases.size()> triggers_{};
   Phase phase_ = Phase::Init;
   std::optional<Phase> pending_;
   Instant since_{0};
-  bool loaded_ = false;
+  bool loaded_ = false;  // an artifact was opened, or `init` ended without one
   bool listening_ = false;
+  bool stopping_ = false;     // shutdown was asked for, perhaps while a transition was pending
   Instant last_activity_{0};  // last artifact open or listen: what `settle` counts from
+  Instant not_before_{0};     // a transition that failed is not tried again at once
+  std::optional<Instant> armed_;
 };
 
 }  // namespace moat::policies

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -15,13 +16,15 @@ namespace moat::policies {
 struct Bindings {
   std::string home = "/";
   std::string cwd = "/";
-  std::vector<std::string> models;   // from the annotation; the document's own are added
-  std::vector<std::string> scratch;  // from annotations (cache-paths, allow-write)
+  std::vector<std::string> models;             // from the annotation; the document's own are added
+  std::vector<std::string> scratch;            // from annotations (cache-paths, allow-write)
   std::vector<std::string> environment_roots;  // VIRTUAL_ENV, CONDA_PREFIX, PYTHONPATH entries
 };
 
-// One path pattern: literal, with `*` and `?` inside a component, `**` across them. "/a/**" also
-// covers "/a" itself.
+// Path patterns: literal, with `*` and `?` inside a component, `**` as a component for any number
+// of them; "/a/**" also covers "/a" itself. "!pattern" takes away from the pattern it follows, and
+// from that one only: the order in which sets are joined does not matter. Paths that are relative
+// or hold "." or ".." are in no set.
 class PathSet {
  public:
   void add(std::string pattern);
@@ -34,8 +37,8 @@ class PathSet {
 };
 
 struct NetworkRules {
-  bool any = false;     // "*": every address
-  bool listen = false;  // "@listen": make and use a listening TCP socket
+  bool any = false;                    // "*": every address
+  bool listen = false;                 // "@listen": make and use a listening TCP socket
   std::vector<std::string> addresses;  // stated, but refused until something can check them soundly
   bool quiet_resolver = false;         // "@resolver" refused without a violation
   PathSet quiet_unix;                  // "unix:/path" refused without a violation

@@ -46,7 +46,9 @@ inline tl::unexpected<Error> fail(Code code, std::string what) {
   return tl::unexpected<Error>(Error{code, 0, std::move(what)});
 }
 
-inline tl::unexpected<Error> fail(Error error) { return tl::unexpected<Error>(std::move(error)); }
+inline tl::unexpected<Error> fail(Error error) {
+  return tl::unexpected<Error>(std::move(error));
+}
 
 constexpr Code code_of_errno(int err) {
   switch (err) {

@@ -62,8 +62,12 @@ struct ArgTest {
 // `any` holds and uninteresting exactly if `none` holds; the two never overlap and cover everything
 // (a test proves it on the edge values).
 struct Interest {
-  std::array<std::optional<ArgTest>, 4> any{};
+  std::array<std::optional<ArgTest>, 8> any{};
   std::optional<ArgTest> none{};
+
+  [[nodiscard]] constexpr bool holds(const std::array<std::uint64_t, 6>& args) const {
+    return !none || !none->holds(args);
+  }
 };
 
 struct SyscallRow {
@@ -78,6 +82,12 @@ struct SyscallRow {
 
   [[nodiscard]] constexpr std::int32_t number(Arch arch) const {
     return arch == Arch::X86_64 ? x86_64 : arm64;
+  }
+  // Which argument plays `role` (the first that does).
+  [[nodiscard]] constexpr std::optional<std::size_t> index_of(Arg role) const {
+    for (std::size_t i = 0; i < args.size(); ++i)
+      if (args[i] == role) return i;
+    return std::nullopt;
   }
 };
 

@@ -14,7 +14,7 @@ namespace moat::shim {
 // What is known of a container when its creation is asked for; the root file system is mounted at
 // `<bundle>/rootfs` by then.
 struct NewContainer {
-  std::string ns;      // containerd namespace
+  std::string ns;  // containerd namespace
   std::string id;
   std::string bundle;  // absolute path
   std::string runtime_binary;

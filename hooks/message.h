@@ -1,0 +1,102 @@
+// What shim and supervisor say to each other: one value a packet, JSON on a SOCK_SEQPACKET pair,
+// descriptors beside it. Both ends are ours; the text is still parsed strictly.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "policies/event.h"
+#include "policies/policy.h"
+
+namespace moat::hooks {
+
+inline constexpr std::size_t kMaxMessage = 256U << 10;  // a policy document is the largest part
+
+// ---- shim to supervisor
+
+// A container is about to be created. Descriptor: its event file, open for appending.
+struct Adopt {
+  policies::ContainerInfo container;
+  std::string policy_json;  // composed document
+  policies::Bindings bindings;
+  policies::Mode mode = policies::Mode::Audit;
+  std::string policy_digest, policy_source;
+};
+
+// A seccomp listener of the container (session false) or of an exec. Descriptor: the listener.
+struct Listen {
+  std::string id;
+  std::int32_t pid = 0;  // the process that installed the filter
+  bool session = false;
+};
+
+// The fanotify group of the container. Descriptor: the group. Its init runs under `init`.
+struct Watch {
+  std::string id;
+  std::int32_t init = 0;
+};
+
+struct SessionStarted {  // names the session that `pid` leads
+  std::string id, exec_id;
+  std::int32_t pid = 0;
+};
+
+struct Entered {  // the transition asked for is in force, or failed with `error`
+  std::string id;
+  policies::Phase phase = policies::Phase::Init;
+  std::string error;
+};
+
+struct Signalling {  // a signal is about to be sent to init; answered with Ready{ticket}
+  std::string id;
+  std::int32_t signal = 0;
+  std::uint64_t ticket = 0;
+};
+
+struct Forget {
+  std::string id;
+};
+
+struct Ask {  // answered with Told{ticket}
+  std::uint64_t ticket = 0;
+};
+
+// ---- supervisor to shim
+
+struct Enter {  // carry out the transition, then say Entered
+  std::string id;
+  policies::Phase phase = policies::Phase::Init;
+};
+
+struct Ready {
+  std::uint64_t ticket = 0;
+};
+
+struct ContainerStatus {
+  std::string id;
+  policies::Mode mode = policies::Mode::Audit;
+  std::string profile;
+  policies::Phase phase = policies::Phase::Init;
+  std::int64_t phase_since_ms = 0;
+  std::uint64_t violations = 0, would_denies = 0, notifications = 0, open_events = 0;
+};
+
+struct Told {
+  std::uint64_t ticket = 0;
+  std::vector<ContainerStatus> containers;
+};
+
+struct Freeze {  // reaction `quarantine`
+  std::string id;
+};
+
+using Message = std::variant<Adopt, Listen, Watch, SessionStarted, Entered, Signalling, Forget, Ask,
+                             Enter, Ready, Told, Freeze>;
+
+std::string encode(const Message& message);
+Result<Message> decode(std::string_view text);
+
+}  // namespace moat::hooks

@@ -1,0 +1,52 @@
+// A container's root file system seen from the host, before anything runs in it. Images choose
+// their symlinks: every step stays inside the root, as it would for a process in the container.
+#pragma once
+
+#include <sys/types.h>
+
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "oci/fd.h"
+#include "oci/spec.h"
+#include "policies/result.h"
+
+namespace moat::oci {
+
+// openat2 with RESOLVE_NO_MAGICLINKS and `resolve` (RESOLVE_IN_ROOT: ".." and absolute symlinks end
+// at `root`; RESOLVE_BENEATH: they are errors). Use O_PATH or O_NONBLOCK: a FIFO must not block.
+Result<UniqueFd> open_below(int root, const std::string& path, int flags, std::uint64_t resolve);
+
+Result<UniqueFd> open_root(const std::string& rootfs);  // O_PATH
+
+// The text of a regular file inside the root; anything else, or a longer one, is an error.
+Result<std::string> read_in_root(int root, const std::string& path, std::size_t limit);
+Result<std::string> read_regular(UniqueFd file, std::size_t limit);  // opened with O_NONBLOCK
+
+// Where a path of the container leads.
+struct Walked {
+  std::string path;        // absolute in the container, without symlinks: "/var/tmp"
+  bool in_mount = false;   // it lies on or below a mount point; the image says nothing about it
+  bool exists = false;     // in the image
+  bool directory = false;  // in the image
+};
+
+// Follows `path` (absolute) step by step. It stops asking the image at the first of `mount_points`
+// (walked paths themselves), because what is there is not the image's.
+Result<Walked> walk(int root, std::string_view path, std::span<const std::string> mount_points);
+
+struct Owner {
+  uid_t uid = 0;
+  gid_t gid = 0;
+};
+
+// Makes the missing folders of `path` (relative to `root`, no symlinks in it) with mode 0755; the
+// last one gets `mode` and `owner` if it was made.
+Status make_folders(int root, std::string_view path, mode_t mode, Owner owner);
+
+// HOME, or what the image's /etc/passwd says for the process's uid, or "/".
+std::string home_of(int root, const Spec& spec);
+
+}  // namespace moat::oci

@@ -1,0 +1,149 @@
+#include "oci/runc.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <nlohmann/json.hpp>
+
+#include "oci/sys.h"
+
+namespace moat::oci {
+
+namespace {
+
+constexpr std::size_t kMaxLogRead = 1U << 20;  // of one call; the last error is at the end
+
+Argv base(const RuncConfig& config) {
+  Argv argv{config.binary};
+  if (!config.root.empty()) {
+    argv.emplace_back("--root");
+    argv.push_back(config.root);
+  }
+  argv.insert(argv.end(), {"--log", config.log, "--log-format", "json"});
+  if (config.systemd_cgroup) argv.emplace_back("--systemd-cgroup");
+  return argv;
+}
+
+Argv with(const RuncConfig& config, std::initializer_list<std::string> tail) {
+  Argv argv = base(config);
+  argv.insert(argv.end(), tail);
+  return argv;
+}
+
+off_t size_of(const std::string& path) {
+  struct stat status{};
+  return ::stat(path.c_str(), &status) == 0 ? status.st_size : 0;
+}
+
+Result<std::string> log_since(const std::string& path, off_t offset) {
+  auto fd = open_file(path, O_RDONLY);
+  if (!fd) return fail(std::move(fd.error()));
+  const off_t end = size_of(path);
+  const auto window = static_cast<off_t>(kMaxLogRead);
+  const off_t start = end - offset > window ? end - window : offset;
+  if (::lseek(fd->raw(), start, SEEK_SET) < 0) return fail_errno(errno, path);
+  return read_all(fd->raw(), 2 * kMaxLogRead);
+}
+
+std::string exit_text(const RunResult& result) {
+  const int status = result.exit.status;
+  return "runc did not terminate successfully: " +
+         (result.exit.signalled ? "signal " + std::to_string(status - 128)
+                                : "exit status " + std::to_string(status)) +
+         ": " + result.output;
+}
+
+Status judge(const RunResult& result, const RuncCall& call, off_t log_offset) {
+  if (result.timed_out)
+    return fail(Code::DeadlineExceeded, call.argv[0] + " did not finish within " +
+                                            std::to_string(runc_deadline().count() / 1000) +
+                                            " s and was killed");
+  if (result.exit.status == 0) return {};
+  const auto log = log_since(call.log, log_offset);
+  if (!log)
+    return fail(Code::Unknown, "unable to retrieve OCI runtime error (" + log.error().what +
+                                   "): " + exit_text(result));
+  std::string reason = last_log_error(*log);
+  return fail(Code::Unknown, reason.empty() ? exit_text(result) : std::move(reason));
+}
+
+}  // namespace
+
+Argv runc_create(const RuncConfig& config, const RuncCreate& create) {
+  Argv argv =
+      with(config, {"create", "--bundle", create.bundle, "--pid-file", create.pid_file});
+  if (create.no_pivot) argv.emplace_back("--no-pivot");
+  if (create.no_new_keyring) argv.emplace_back("--no-new-keyring");
+  argv.push_back(create.id);
+  return argv;
+}
+
+Argv runc_exec(const RuncConfig& config, const RuncExec& exec) {
+  return with(config, {"exec", "--process", exec.process_file, "--detach", "--pid-file",
+                       exec.pid_file, exec.id});
+}
+
+Argv runc_start(const RuncConfig& config, const std::string& id) {
+  return with(config, {"start", id});
+}
+
+Argv runc_delete(const RuncConfig& config, const std::string& id, bool force) {
+  return force ? with(config, {"delete", "--force", id}) : with(config, {"delete", id});
+}
+
+Argv runc_pause(const RuncConfig& config, const std::string& id) {
+  return with(config, {"pause", id});
+}
+
+Argv runc_resume(const RuncConfig& config, const std::string& id) {
+  return with(config, {"resume", id});
+}
+
+Argv runc_update(const RuncConfig& config, const std::string& id) {
+  return with(config, {"update", "--resources=-", id});
+}
+
+std::string last_log_error(std::string_view log) {
+  std::string last;
+  while (!log.empty()) {
+    const std::size_t end = log.find('\n');
+    const std::string_view line = log.substr(0, end);
+    log.remove_prefix(end == std::string_view::npos ? log.size() : end + 1);
+    const auto entry = nlohmann::json::parse(line, nullptr, false);
+    if (!entry.is_object()) continue;
+    const auto level = entry.find("level");
+    const auto message = entry.find("msg");
+    if (level == entry.end() || message == entry.end() || *level != "error") continue;
+    if (message->is_string()) last = message->get<std::string>();
+  }
+  return last;
+}
+
+std::chrono::milliseconds runc_deadline() {
+  constexpr std::chrono::milliseconds kDefault{120000};
+  const std::string text = env_or("MOAT_RUNC_TIMEOUT_MS", "");
+  const long value = std::strtol(text.c_str(), nullptr, 10);
+  return value > 0 ? std::chrono::milliseconds{value} : kDefault;
+}
+
+void run_runc(Loop& loop, RuncCall call, std::function<void(Status)> done) {
+  const off_t log_offset = size_of(call.log);
+  Command command;
+  command.argv = call.argv;
+  command.fds = call.fds;
+  std::string input = std::move(call.input);
+  run(loop, std::move(command), std::move(input), runc_deadline(),
+      [call = std::move(call), log_offset, done = std::move(done)](Result<RunResult> result) {
+        if (result) return done(judge(*result, call, log_offset));
+        const Error& error = result.error();
+        if (error.err == ENOENT)
+          return done(fail(Code::Unknown, "cannot start \"" + call.argv[0] +
+                                              "\": executable file not found in $PATH; install "
+                                              "it or name another in the option BinaryName"));
+        done(fail(error));
+      });
+}
+
+}  // namespace moat::oci

@@ -1,0 +1,121 @@
+// Sockets by registers. An address is memory: it can make a refusal quiet, never allow.
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <charconv>
+
+#include "policies/decide_parts.h"
+
+namespace moat::policies::detail {
+namespace {
+
+// The kernel takes ints: what stands above bit 31 is not part of the argument.
+std::uint32_t low(std::uint64_t arg) {
+  return static_cast<std::uint32_t>(arg);
+}
+
+std::string hex(std::uint32_t number) {
+  std::array<char, 16> text{};
+  const auto end = std::to_chars(text.data(), text.data() + text.size(), number, 16).ptr;
+  return "0x" + std::string(text.data(), end);
+}
+
+std::string domain_name(std::uint32_t domain) {
+  struct Name {
+    std::uint32_t number;
+    std::string_view text;
+  };
+  static constexpr Name kNames[] = {
+      {AF_UNIX, "AF_UNIX"},       {AF_INET, "AF_INET"},     {AF_INET6, "AF_INET6"},
+      {AF_NETLINK, "AF_NETLINK"}, {AF_PACKET, "AF_PACKET"}, {AF_ALG, "AF_ALG"},
+      {AF_VSOCK, "AF_VSOCK"},     {AF_XDP, "AF_XDP"},       {AF_BLUETOOTH, "AF_BLUETOOTH"},
+  };
+  for (const Name& name : kNames)
+    if (name.number == domain) return std::string(name.text);
+  return "family " + std::to_string(domain);
+}
+
+constexpr std::uint32_t kTypeMask = 0xf;  // the rest is SOCK_CLOEXEC and SOCK_NONBLOCK
+
+std::string type_name(std::uint32_t type) {
+  switch (type & kTypeMask) {
+    case SOCK_STREAM:
+      return "SOCK_STREAM";
+    case SOCK_DGRAM:
+      return "SOCK_DGRAM";
+    case SOCK_RAW:
+      return "SOCK_RAW";
+    case SOCK_SEQPACKET:
+      return "SOCK_SEQPACKET";
+    default:  // a number from a register, not an enumeration
+      return "type " + hex(type);
+  }
+}
+
+// A socket that no phase can have: the filter tells of it only so that it is reported.
+Decision odd(Object object) {
+  Decision decision = verdict(false, Action::NetworkAccess, std::move(object));
+  decision.err = EAFNOSUPPORT;
+  return decision;
+}
+
+// glibc's resolver, and little else, asks for both flags at once.
+bool looks_like_resolver(std::uint32_t type) {
+  constexpr std::uint32_t kBoth = SOCK_CLOEXEC | SOCK_NONBLOCK;
+  return (type & kTypeMask) == SOCK_DGRAM && (type & kBoth) == kBoth;
+}
+
+Decision decide_inet(const NetworkRules& network, std::uint32_t type, Object object) {
+  const bool stream = (type & kTypeMask) == SOCK_STREAM;
+  const bool allowed = network.any || (stream && network.listen);
+  return hushed(verdict(allowed, Action::NetworkAccess, std::move(object)),
+                network.quiet_resolver && looks_like_resolver(type), EACCES);
+}
+
+Decision decide_socket(const NetworkRules& network, const CallFacts& facts) {
+  const std::uint32_t domain = low(facts.args[0]);
+  const std::uint32_t type = low(facts.args[1]);
+  Object object{ObjectType::Socket, domain_name(domain) + " " + type_name(type)};
+  switch (domain) {
+    case AF_UNIX:
+      return yes(Action::NetworkAccess, std::move(object));
+    case AF_INET:
+    case AF_INET6:
+      return decide_inet(network, type, std::move(object));
+    case AF_NETLINK:
+      // Protocol 0 lists interfaces and routes, as getaddrinfo does before it connects.
+      if (low(facts.args[2]) == 0)
+        return verdict(network.any, Action::NetworkAccess, std::move(object));
+      return odd(std::move(object));
+    default:
+      return odd(std::move(object));
+  }
+}
+
+bool is_quiet_address(const NetworkRules& network, std::string_view address) {
+  constexpr std::string_view kUnix = "unix:";
+  if (address.starts_with(kUnix)) return network.quiet_unix.contains(address.substr(kUnix.size()));
+  return network.quiet_resolver && address.ends_with(":53");
+}
+
+Decision decide_egress(const NetworkRules& network, const CallFacts& facts) {
+  Object object{ObjectType::Address, facts.claimed_address.value_or("")};
+  const bool quiet = is_quiet_address(network, object.name);
+  return hushed(verdict(network.any, Action::NetworkAccess, std::move(object)), quiet,
+                ECONNREFUSED);
+}
+
+Decision decide_listen(const NetworkRules& network, const CallFacts& facts) {
+  return verdict(network.any || network.listen, Action::NetworkAccess,
+                 {ObjectType::Socket, "fd " + std::to_string(low(facts.args[0]))});
+}
+
+}  // namespace
+
+Decision decide_network(const Boundary& boundary, const CallFacts& facts) {
+  if (facts.call->tier == Tier::Trigger) return decide_listen(boundary.network, facts);
+  if (facts.call->index_of(Arg::Domain)) return decide_socket(boundary.network, facts);
+  return decide_egress(boundary.network, facts);
+}
+
+}  // namespace moat::policies::detail

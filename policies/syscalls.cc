@@ -1,0 +1,254 @@
+// The table itself: numbers from the kernel's asm/unistd headers (up to Linux 6.17). Which calls
+// are not here: what is decided elsewhere (ioctl, mmap) or cannot be told apart by registers
+// (tgkill of oneself is every abort() and, in Go programs, a hundred calls a second).
+#include "policies/syscalls.h"
+
+#include <algorithm>
+#include <cerrno>
+
+namespace moat::policies {
+namespace {
+
+using enum Action;
+using enum Arg;
+
+constexpr int kNone = -1;  // the architecture does not have the call
+
+struct Numbers {
+  std::int32_t x86_64, arm64;
+};
+
+// Since Linux 5.1 new calls get one number on every architecture.
+constexpr Numbers both(std::int32_t number) {
+  return {number, number};
+}
+
+using Args = std::array<Arg, 6>;
+
+// EPERM is what a caller without the capability gets and expects. ENOSYS where callers then take
+// the older call by themselves (clone3, openat2, io_uring in libuv), or where kernels are commonly
+// built without it.
+constexpr SyscallRow never(std::string_view name, Numbers n, int err, Action action,
+                           Args args = {}) {
+  return {name, n.x86_64, n.arm64, args, action, Tier::Never, err, {}};
+}
+
+constexpr SyscallRow gate(std::string_view name, Numbers n, Action action, Args args,
+                          Interest interest = {}) {
+  return {name, n.x86_64, n.arm64, args, action, Tier::Gate, 0, interest};
+}
+
+constexpr SyscallRow path(std::string_view name, Numbers n, Args args, Interest interest = {}) {
+  return {name, n.x86_64, n.arm64, args, FilesystemModify, Tier::Path, 0, interest};
+}
+
+constexpr ArgTest masked(std::uint8_t index, std::uint64_t mask, std::uint64_t value) {
+  return {index, ArgTest::Op::MaskedEq, mask, value};
+}
+
+// Masks name only bits the kernel looks at: an `int` argument's upper half is the caller's to fill.
+constexpr Interest flag_set(std::uint8_t index, std::uint64_t flag) {
+  return {{masked(index, flag, flag)}, masked(index, flag, 0)};
+}
+
+constexpr Interest not_null(std::uint8_t index) {
+  return {{ArgTest{index, ArgTest::Op::NotEq, ~0ULL, 0}}, masked(index, ~0ULL, 0)};
+}
+
+// O_WRONLY, O_RDWR, O_CREAT, O_TRUNC: the same on both architectures. O_TMPFILE needs one of the
+// first two.
+constexpr Interest write_open(std::uint8_t index) {
+  return {{masked(index, 0x1, 0x1), masked(index, 0x2, 0x2), masked(index, 0x40, 0x40),
+           masked(index, 0x200, 0x200)},
+          masked(index, 0x243, 0)};
+}
+
+// Everything but a plain thread: CLONE_THREAD missing, or one of CLONE_NEW{NS,CGROUP,UTS,IPC,USER,
+// PID,NET}: a thread in a mount namespace of its own would leave the marks and mounts behind.
+constexpr Interest beyond_thread() {
+  return {{masked(0, 0x10000, 0), masked(0, 0x20000, 0x20000), masked(0, 0x2000000, 0x2000000),
+           masked(0, 0x4000000, 0x4000000), masked(0, 0x8000000, 0x8000000),
+           masked(0, 0x10000000, 0x10000000), masked(0, 0x20000000, 0x20000000),
+           masked(0, 0x40000000, 0x40000000)},
+          masked(0, 0x7e030000, 0x10000)};
+}
+
+constexpr std::uint64_t kMsgFastOpen = 0x20000000;  // connects while it sends
+
+constexpr std::array kSyscalls{
+    never("_sysctl", {156, kNone}, ENOSYS, SystemControl),
+    never("acct", {163, 89}, EPERM, SystemControl, {Path}),
+    never("add_key", {248, 217}, EPERM, SystemControl),
+    gate("adjtimex", {159, 171}, SystemControl, {Pointer}),
+    never("bpf", {321, 280}, EPERM, SystemControl, {Number, Pointer, Length}),
+    path("chmod", {90, kNone}, {Path, Number}),
+    path("chown", {92, kNone}, {Path, Number, Number}),
+    // Claimed paths would mean something else afterwards.
+    never("chroot", {161, 51}, EPERM, ProcessContext, {Path}),
+    gate("clock_adjtime", {305, 266}, SystemControl, {Number, Pointer}),
+    never("clock_settime", {227, 112}, EPERM, SystemControl, {Number, Pointer}),
+    gate("clone", {56, 220}, ProcessCreate, {CloneFlags, Pointer, Pointer}, beyond_thread()),
+    never("clone3", both(435), ENOSYS, ProcessCreate, {Pointer, Length}),
+    gate("connect", {42, 203}, NetworkAccess, {Fd, SockAddr, Length}),
+    path("creat", {85, kNone}, {Path, Number}),
+    never("create_module", {174, kNone}, ENOSYS, SystemControl),
+    never("delete_module", {176, 106}, EPERM, SystemControl, {Text, Flags}),
+    gate("execve", {59, 221}, ProcessExec, {Path, Argv, Pointer}),
+    gate("execveat", {322, 281}, ProcessExec, {DirFd, Path, Argv, Pointer, Flags}),
+    never("fanotify_init", {300, 262}, EPERM, SystemControl, {Flags, Flags}),
+    never("fanotify_mark", {301, 263}, EPERM, SystemControl, {Fd, Flags, Number, DirFd, Path}),
+    path("fchmodat", {268, 53}, {DirFd, Path, Number}),
+    path("fchmodat2", both(452), {DirFd, Path, Number, Flags}),  // 6.6
+    path("fchownat", {260, 54}, {DirFd, Path, Number, Number, Flags}),
+    path("file_setattr", both(469), {DirFd, Path, Pointer, Length, Flags}),  // 6.17
+    never("finit_module", {313, 273}, EPERM, SystemControl, {Fd, Text, Flags}),
+    gate("fork", {57, kNone}, ProcessCreate, {}),
+    never("fsconfig", both(431), EPERM, SystemControl, {Fd, Number, Text, Pointer, Number}),
+    never("fsmount", both(432), EPERM, SystemControl, {Fd, Flags, Flags}),
+    never("fsopen", both(430), EPERM, SystemControl, {Text, Flags}),
+    never("fspick", both(433), EPERM, SystemControl, {DirFd, Path, Flags}),
+    path("futimesat", {261, kNone}, {DirFd, Path, Pointer}, not_null(1)),
+    never("get_kernel_syms", {177, kNone}, ENOSYS, SystemInfo),
+    never("init_module", {175, 105}, EPERM, SystemControl, {Pointer, Length, Text}),
+    never("io_uring_enter", both(426), ENOSYS, SystemControl, {Fd}),
+    never("io_uring_register", both(427), ENOSYS, SystemControl, {Fd}),
+    never("io_uring_setup", both(425), ENOSYS, SystemControl, {Number, Pointer}),
+    never("ioperm", {173, kNone}, EPERM, SystemControl, {Number, Number, Number}),
+    never("iopl", {172, kNone}, EPERM, SystemControl, {Number}),
+    never("kcmp", {312, 272}, EPERM, ProcessCross, {Pid, Pid, Number, Number, Number}),
+    never("kexec_file_load", {320, 294}, EPERM, SystemControl),
+    never("kexec_load", {246, 104}, EPERM, SystemControl),
+    never("keyctl", {250, 219}, EPERM, SystemControl, {Number}),
+    gate("kill", {62, 129}, ProcessCross, {Pid, Signal}),
+    path("lchown", {94, kNone}, {Path, Number, Number}),
+    path("link", {86, kNone}, {Path, Path}),
+    path("linkat", {265, 37}, {DirFd, Path, DirFd, Path, Flags}),
+    SyscallRow{"listen", 50, 201, {Fd, Number}, NetworkAccess, Tier::Trigger, 0, {}},
+    never("lookup_dcookie", {212, 18}, EPERM, SystemInfo),
+    path("lremovexattr", {198, 15}, {Path, Text}),
+    path("lsetxattr", {189, 6}, {Path, Text, Pointer, Length, Flags}),
+    // A file no mount's noexec and no open event covers: see decide.cc.
+    gate("memfd_create", {319, 279}, FilesystemExec, {Text, Flags}),
+    never("memfd_secret", both(447), ENOSYS, SystemControl, {Flags}),
+    path("mkdir", {83, kNone}, {Path, Number}),
+    path("mkdirat", {258, 34}, {DirFd, Path, Number}),
+    path("mknod", {133, kNone}, {Path, Number, Number}),
+    path("mknodat", {259, 33}, {DirFd, Path, Number, Number}),
+    never("mount", {165, 40}, EPERM, SystemControl, {Text, Path, Text, Flags, Pointer}),
+    never("mount_setattr", both(442), EPERM, SystemControl, {DirFd, Path, Flags, Pointer, Length}),
+    never("move_mount", both(429), EPERM, SystemControl, {DirFd, Path, DirFd, Path, Flags}),
+    // A gate, not a path: message queues live on a mount of the kernel's own, which no flip
+    // reaches; the name is memory and so cannot be what allows.
+    gate("mq_open", {240, 180}, FilesystemModify, {Text, OpenFlags, Number, Pointer},
+         write_open(1)),
+    gate("mq_unlink", {241, 181}, FilesystemModify, {Text}),
+    never("name_to_handle_at", {303, 264}, EPERM, FilesystemRead, {DirFd, Path}),
+    never("nfsservctl", {180, 42}, ENOSYS, SystemControl),
+    path("open", {2, kNone}, {Path, OpenFlags, Number}, write_open(1)),
+    never("open_by_handle_at", {304, 265}, EPERM, FilesystemRead, {Fd, Pointer, OpenFlags}),
+    never("open_tree", both(428), EPERM, SystemControl, {DirFd, Path, Flags}),
+    never("open_tree_attr", both(467), EPERM, SystemControl, {DirFd, Path, Flags}),  // 6.15
+    path("openat", {257, 56}, {DirFd, Path, OpenFlags, Number}, write_open(2)),
+    never("openat2", both(437), ENOSYS, FilesystemModify, {DirFd, Path, OpenHow, Length}),
+    never("perf_event_open", {298, 241}, EPERM, SystemInfo, {Pointer, Pid}),
+    never("pidfd_getfd", both(438), EPERM, ProcessCross, {Fd, Number, Flags}),
+    gate("pidfd_send_signal", both(424), ProcessCross, {Fd, Signal, Pointer, Flags}),
+    never("pivot_root", {155, 41}, EPERM, SystemControl, {Path, Path}),
+    never("process_madvise", both(440), EPERM, ProcessCross, {Fd}),
+    never("process_vm_readv", {310, 270}, EPERM, ProcessCross, {Pid}),
+    never("process_vm_writev", {311, 271}, EPERM, ProcessCross, {Pid}),
+    never("ptrace", {101, 117}, EPERM, ProcessCross, {Number, Pid, Pointer, Pointer}),
+    never("query_module", {178, kNone}, ENOSYS, SystemInfo),
+    never("quotactl", {179, 60}, EPERM, SystemControl, {Number, Path}),
+    never("quotactl_fd", both(443), EPERM, SystemControl, {Fd, Number}),
+    never("reboot", {169, 142}, EPERM, SystemControl),
+    path("removexattr", {197, 14}, {Path, Text}),
+    path("removexattrat", both(466), {DirFd, Path, Flags, Text}),  // 6.13
+    path("rename", {82, kNone}, {Path, Path}),
+    path("renameat", {264, 38}, {DirFd, Path, DirFd, Path}),
+    path("renameat2", {316, 276}, {DirFd, Path, DirFd, Path, Flags}),
+    never("request_key", {249, 218}, EPERM, SystemControl),
+    path("rmdir", {84, kNone}, {Path}),
+    gate("rt_sigqueueinfo", {129, 138}, ProcessCross, {Pid, Signal, Pointer}),
+    gate("rt_tgsigqueueinfo", {297, 240}, ProcessCross, {Pid, Pid, Signal, Pointer}),
+    gate("sendmmsg", {307, 269}, NetworkAccess, {Fd, Pointer, Number, Flags},
+         flag_set(3, kMsgFastOpen)),
+    gate("sendmsg", {46, 211}, NetworkAccess, {Fd, Pointer, Flags}, flag_set(2, kMsgFastOpen)),
+    // send() is sendto() without an address, also with MSG_FASTOPEN (the kernel refuses that).
+    gate("sendto", {44, 206}, NetworkAccess, {Fd, Pointer, Length, Flags, SockAddr, Length},
+         not_null(4)),
+    gate("setdomainname", {171, 162}, SystemControl, {Text, Length}),
+    gate("sethostname", {170, 161}, SystemControl, {Text, Length}),
+    never("setns", {308, 268}, EPERM, ProcessContext, {Fd, Flags}),
+    never("settimeofday", {164, 170}, EPERM, SystemControl, {Pointer, Pointer}),
+    path("setxattr", {188, 5}, {Path, Text, Pointer, Length, Flags}),
+    path("setxattrat", both(463), {DirFd, Path, Flags, Text, Pointer, Length}),  // 6.13
+    // Always: the domain is an int, so "not AF_UNIX" is no single comparison of 64 bits.
+    gate("socket", {41, 198}, NetworkAccess, {Domain, SockType, Protocol}),
+    never("swapoff", {168, 225}, EPERM, SystemControl, {Path}),
+    never("swapon", {167, 224}, EPERM, SystemControl, {Path, Flags}),
+    path("symlink", {88, kNone}, {Text, Path}),
+    path("symlinkat", {266, 36}, {Text, DirFd, Path}),
+    never("syslog", {103, 116}, EPERM, SystemInfo, {Number}),
+    gate("tkill", {200, 130}, ProcessCross, {Pid, Signal}),
+    path("truncate", {76, 45}, {Path, Length}),
+    never("umount2", {166, 39}, EPERM, SystemControl, {Path, Flags}),
+    path("unlink", {87, kNone}, {Path}),
+    path("unlinkat", {263, 35}, {DirFd, Path, Flags}),
+    never("unshare", {272, 97}, EPERM, ProcessContext, {CloneFlags}),
+    never("uselib", {134, kNone}, ENOSYS, FilesystemExec, {Path}),
+    never("userfaultfd", {323, 282}, EPERM, SystemControl, {Flags}),
+    never("ustat", {136, kNone}, ENOSYS, SystemInfo),
+    path("utime", {132, kNone}, {Path, Pointer}),
+    // With a null path it is futimens(): heartbeats on a descriptor, many per second.
+    path("utimensat", {280, 88}, {DirFd, Path, Pointer, Flags}, not_null(1)),
+    path("utimes", {235, kNone}, {Path, Pointer}),
+    gate("vfork", {58, kNone}, ProcessCreate, {}),
+    never("vhangup", {153, 58}, EPERM, SystemControl),
+};
+
+constexpr const SyscallRow* find(std::string_view name) {
+  const auto at = std::ranges::lower_bound(kSyscalls, name, {}, &SyscallRow::name);
+  return at != kSyscalls.end() && at->name == name ? &*at : nullptr;
+}
+
+constexpr bool numbers_are_unique(Arch arch) {
+  for (std::size_t i = 0; i < kSyscalls.size(); ++i)
+    for (std::size_t j = i + 1; j < kSyscalls.size(); ++j)
+      if (kSyscalls[i].number(arch) != kNone &&
+          kSyscalls[i].number(arch) == kSyscalls[j].number(arch))
+        return false;
+  return true;
+}
+
+constexpr bool is_sound(const SyscallRow& row) {
+  const bool interesting = row.interest.any[0].has_value();
+  return (row.tier == Tier::Never) == (row.never_errno != 0) &&
+         interesting == row.interest.none.has_value() && row.x86_64 != kNone;
+}
+
+static_assert(std::ranges::is_sorted(kSyscalls, {}, &SyscallRow::name));
+static_assert(numbers_are_unique(Arch::X86_64) && numbers_are_unique(Arch::Arm64));
+static_assert(std::ranges::all_of(kSyscalls, is_sound));
+// runc hands the listener over with write(2): were it notified, it would wait for itself.
+static_assert(find("write") == nullptr);
+static_assert(find("openat")->args[2] == OpenFlags && find("openat")->arm64 == 56);
+
+}  // namespace
+
+std::span<const SyscallRow> syscalls() {
+  return kSyscalls;
+}
+
+const SyscallRow* find_syscall(std::string_view name) {
+  return find(name);
+}
+
+const SyscallRow* find_syscall(Arch arch, std::int32_t number) {
+  // Asked once per notification, which costs a thousand times as much as this scan.
+  for (const SyscallRow& row : kSyscalls)
+    if (number != kNone && row.number(arch) == number) return &row;
+  return nullptr;
+}
+
+}  // namespace moat::policies

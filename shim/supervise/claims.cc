@@ -1,0 +1,200 @@
+// The reading part of tracee.h: pointers of a waiting caller, and where its paths lead.
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "oci/sys.h"
+#include "shim/supervise/tracee.h"
+
+namespace moat::shim {
+
+namespace {
+
+using policies::Arg;
+
+constexpr std::size_t kPage = 4096;
+
+// Reads up to `limit` bytes; stops at the first unreadable page. Empty: nothing was readable.
+std::string read_memory(pid_t tid, std::uint64_t address, std::size_t limit) {
+  std::string out(limit, '\0');
+  std::size_t have = 0;
+  while (have < limit) {
+    // Never across a page: a hole in the next one must not cost what this one holds.
+    const std::size_t room = kPage - ((address + have) % kPage);
+    const std::size_t want = std::min(room, limit - have);
+    iovec local{out.data() + have, want};
+    iovec remote{reinterpret_cast<void*>(address + have), want};
+    const ssize_t n = ::process_vm_readv(tid, &local, 1, &remote, 1, 0);
+    if (n <= 0) break;
+    have += static_cast<std::size_t>(n);
+  }
+  out.resize(have);
+  return out;
+}
+
+std::optional<std::string> read_text(pid_t tid, std::uint64_t address, std::size_t limit) {
+  std::string out;
+  while (out.size() < limit) {
+    const std::size_t room = kPage - ((address + out.size()) % kPage);
+    const std::string part =
+        read_memory(tid, address + out.size(), std::min(room, limit - out.size()));
+    if (part.empty()) return std::nullopt;
+    const std::size_t end = part.find('\0');
+    if (end != std::string::npos) return out + part.substr(0, end);
+    out += part;
+  }
+  return std::nullopt;  // no end within the kernel's limit: the call would fail as well
+}
+
+std::vector<std::string> read_argv(pid_t tid, std::uint64_t address) {
+  std::vector<std::string> argv;
+  for (std::size_t i = 0; i < kMaxArgs; ++i) {
+    const std::string raw = read_memory(tid, address + i * 8, 8);
+    std::uint64_t pointer = 0;
+    if (raw.size() != sizeof pointer) break;
+    std::memcpy(&pointer, raw.data(), sizeof pointer);
+    if (pointer == 0) break;
+    std::string word = read_memory(tid, pointer, kMaxArgBytes);
+    word.resize(std::min(word.size(), word.find('\0')));
+    argv.push_back(std::move(word));
+  }
+  return argv;
+}
+
+std::string link_of(const std::string& path) {
+  std::string out(kMaxPath, '\0');
+  const ssize_t n = ::readlink(path.c_str(), out.data(), out.size());
+  out.resize(n > 0 ? static_cast<std::size_t>(n) : 0);
+  return out;
+}
+
+std::string normalised(const std::string& path) {
+  std::vector<std::string> parts;
+  for (std::size_t at = 0; at < path.size();) {
+    const std::size_t end = std::min(path.find('/', at), path.size());
+    const std::string part = path.substr(at, end - at);
+    if (part == "..") {
+      if (!parts.empty()) parts.pop_back();
+    } else if (!part.empty() && part != ".") {
+      parts.push_back(part);
+    }
+    at = end + 1;
+  }
+  std::string out;
+  for (const std::string& part : parts) out += "/" + part;
+  return out.empty() ? "/" : out;
+}
+
+std::string base_of(pid_t tid, std::optional<std::uint64_t> dirfd) {
+  const std::string proc = "/proc/" + std::to_string(tid);
+  const auto number =
+      static_cast<std::int32_t>(dirfd.value_or(static_cast<std::uint64_t>(AT_FDCWD)));
+  return link_of(number == AT_FDCWD ? proc + "/cwd" : proc + "/fd/" + std::to_string(number));
+}
+
+// Where `raw` leads inside the container right now. Only the report and refusals use it.
+std::string follow(pid_t tid, const std::string& raw, bool last) {
+  std::string path = raw;
+  while (path.size() > 1 && path.back() == '/') path.pop_back();
+  if (path.ends_with("/..") || path.ends_with("/.")) path = normalised(path);
+  const auto root = oci::open_file("/proc/" + std::to_string(tid) + "/root", O_PATH | O_DIRECTORY);
+  if (!root) return path;
+  open_how how{};
+  how.flags = O_PATH | O_CLOEXEC;
+  how.resolve = RESOLVE_IN_ROOT;  // magic links fail: /proc/self would be ours
+  const auto open_at = [&](const std::string& p) {
+    return UniqueFd(
+        static_cast<int>(::syscall(SYS_openat2, root->raw(), p.c_str(), &how, sizeof how)));
+  };
+  const auto name_of = [](const UniqueFd& fd) {
+    return link_of("/proc/self/fd/" + std::to_string(fd.raw()));
+  };
+  if (path.starts_with("/proc/")) return path;
+  if (last)
+    if (const UniqueFd fd = open_at(path); fd.valid()) return name_of(fd);
+  const std::size_t slash = path.rfind('/');
+  const UniqueFd parent = open_at(slash == 0 ? "/" : path.substr(0, slash));
+  if (!parent.valid()) return path;
+  std::string name = name_of(parent);
+  if (name == "/") name.clear();
+  return name + path.substr(slash);
+}
+
+// Calls whose last component is followed when it is a symlink.
+bool follows_last(std::string_view call) {
+  return call.starts_with("open") || call == "creat" || call == "truncate" || call == "chmod" ||
+         call == "chown" || call.starts_with("fchmodat") || call.starts_with("exec");
+}
+
+}  // namespace
+
+Claims read_claims(const ReadRequest& request) {
+  Claims claims;
+  std::optional<std::uint64_t> dirfd;
+  for (std::size_t i = 0; i < request.args.size(); ++i) {
+    const std::uint64_t value = request.args[i];
+    switch (request.call->args[i]) {
+      case Arg::DirFd:
+        dirfd = value;
+        break;
+      case Arg::Path: {
+        auto text = read_text(request.tid, value, kMaxPath);
+        if (!text) {
+          claims.unreadable = true;
+          break;
+        }
+        std::string whole = *text;
+        if (!whole.starts_with('/')) whole = base_of(request.tid, dirfd) + "/" + whole;
+        const std::string place = follow(request.tid, whole, follows_last(request.call->name));
+        whole = normalised(whole);
+        auto& path = claims.path ? claims.path2 : claims.path;
+        (claims.path ? claims.resolved2 : claims.resolved) = place;
+        path = std::move(whole);
+        break;
+      }
+      case Arg::Argv:
+        claims.argv = read_argv(request.tid, value);
+        break;
+      case Arg::SockAddr:
+        if (value != 0)
+          claims.sockaddr = read_memory(request.tid, value,
+                                        std::min<std::size_t>(request.args[i + 1], kMaxSockAddr));
+        break;
+      case Arg::OpenHow: {
+        const std::string raw = read_memory(request.tid, value, sizeof(std::uint64_t));
+        std::uint64_t flags = 0;
+        if (raw.size() != sizeof flags) {
+          claims.unreadable = true;
+          break;
+        }
+        std::memcpy(&flags, raw.data(), sizeof flags);
+        claims.open_flags = flags;
+        break;
+      }
+      case Arg::None:
+      case Arg::Fd:
+      case Arg::Text:
+      case Arg::OpenFlags:
+      case Arg::Length:
+      case Arg::Domain:
+      case Arg::SockType:
+      case Arg::Protocol:
+      case Arg::CloneFlags:
+      case Arg::Pid:
+      case Arg::Signal:
+      case Arg::Flags:
+      case Arg::Number:
+      case Arg::Pointer:
+        break;
+    }
+  }
+  return claims;
+}
+
+}  // namespace moat::shim

@@ -1,0 +1,24 @@
+// Writes a container's events to its file, numbered without gaps; what could not be written is
+// counted and said as soon as writing works again.
+#pragma once
+
+#include <cstdint>
+
+#include "oci/fd.h"
+#include "policies/event.h"
+
+namespace moat::shim {
+
+class EventLog {
+ public:
+  explicit EventLog(UniqueFd file) : file_(std::move(file)) {}
+  void write(const policies::Event& event);
+
+ private:
+  bool put(const policies::Event& event);
+  UniqueFd file_;
+  std::uint64_t next_ = 1;
+  std::uint64_t lost_ = 0;
+};
+
+}  // namespace moat::shim

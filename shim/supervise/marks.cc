@@ -1,0 +1,78 @@
+#include "shim/supervise/marks.h"
+
+#include <fcntl.h>
+#include <sys/fanotify.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "oci/sys.h"
+#include "shim/supervise/mount_table.h"
+
+namespace moat::shim {
+
+namespace {
+
+constexpr std::uint64_t kMask = FAN_OPEN_PERM | FAN_OPEN_EXEC_PERM;
+
+Status mark(int group, int root, const MountEntry& mount) {
+  auto fd = open_mount(root, mount);
+  // Hidden mounts cannot be reached by a path, so nobody opens anything on them.
+  if (!fd && fd.error().code == Code::NotFound) return {};
+  if (!fd) return fail(std::move(fd.error()));
+  const std::string path = "/proc/self/fd/" + std::to_string(fd->raw());
+  if (::fanotify_mark(group, FAN_MARK_ADD | FAN_MARK_MOUNT, kMask, AT_FDCWD, path.c_str()) == 0)
+    return {};
+  return fail_errno(errno, "permission mark on mount " + mount.point);
+}
+
+Result<UniqueFd> root_of(pid_t init) {
+  return oci::open_file("/proc/" + std::to_string(init) + "/root", O_PATH | O_DIRECTORY);
+}
+
+// Devices are never marked: opening one for the reader could block or have effects.
+bool marked(const MountEntry& mount) {
+  if (is_kernel_interface(mount)) return false;
+  return !is_below(mount.point, "/dev") || is_below(mount.point, "/dev/shm");
+}
+
+}  // namespace
+
+Result<UniqueFd> make_group() {
+  // O_NONBLOCK for the event's descriptors: an event for a FIFO must not block its reader.
+  UniqueFd group(::fanotify_init(FAN_CLASS_CONTENT | FAN_CLOEXEC | FAN_NONBLOCK | FAN_REPORT_TID |
+                                     FAN_UNLIMITED_QUEUE | FAN_UNLIMITED_MARKS,
+                                 O_RDONLY | O_LARGEFILE | O_CLOEXEC | O_NONBLOCK));
+  if (!group.valid()) return fail_errno(errno, "fanotify_init with permission events");
+  return group;
+}
+
+Status mark_points(int group, pid_t init, const std::vector<std::string>& points) {
+  auto mounts = mounts_of(init);
+  auto root = root_of(init);
+  if (!mounts) return fail(std::move(mounts.error()));
+  if (!root) return fail(std::move(root.error()));
+  for (const std::string& point : points) {
+    // The last one listed at a point is the one on top.
+    const auto found = std::find_if(mounts->rbegin(), mounts->rend(),
+                                    [&](const MountEntry& mount) { return mount.point == point; });
+    if (found == mounts->rend())
+      return fail(Code::NotFound, "no mount at " + point + " in the container");
+    if (auto status = mark(group, root->raw(), *found); !status) return status;
+  }
+  return {};
+}
+
+Status mark_all(int group, pid_t init) {
+  auto mounts = mounts_of(init);
+  auto root = root_of(init);
+  if (!mounts) return fail(std::move(mounts.error()));
+  if (!root) return fail(std::move(root.error()));
+  for (const MountEntry& mount : *mounts) {
+    if (!marked(mount)) continue;
+    if (auto status = mark(group, root->raw(), mount); !status) return status;
+  }
+  return {};
+}
+
+}  // namespace moat::shim

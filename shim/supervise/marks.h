@@ -1,0 +1,23 @@
+// The fanotify group of a container and the marks it holds; made by the shim, which has the
+// privilege, read by the supervisor.
+#pragma once
+
+#include <sys/types.h>
+
+#include <string>
+#include <vector>
+
+#include "oci/fd.h"
+#include "policies/result.h"
+
+namespace moat::shim {
+
+Result<UniqueFd> make_group();
+
+// Marks the mounts at exactly these points (the model mounts, while the container is in `init`).
+Status mark_points(int group, pid_t init, const std::vector<std::string>& points);
+
+// Marks every mount of the container on which files live; kernel interfaces and /dev are left out.
+Status mark_all(int group, pid_t init);
+
+}  // namespace moat::shim

@@ -1,0 +1,38 @@
+// The mounts of a container, and descriptors for exactly those: a path that leads somewhere else
+// by now is refused, not followed.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "oci/fd.h"
+#include "policies/result.h"
+
+namespace moat::shim {
+
+struct MountEntry {
+  std::uint64_t id = 0;
+  std::string point;  // as seen in the container, unescaped
+  std::string fstype;
+  bool readonly = false;
+};
+
+// The text of /proc/PID/mountinfo. Lines that are not understood are an error: guessing which mount
+// is writable is not an option.
+Result<std::vector<MountEntry>> parse_mountinfo(std::string_view text);
+Result<std::vector<MountEntry>> mounts_of(pid_t pid);
+
+// Kernel interfaces rather than files: never made read-only, never marked.
+bool is_kernel_interface(const MountEntry& mount);
+bool is_below(std::string_view path, std::string_view folder);  // or equal
+
+// An O_PATH descriptor of the mount's root, opened below `root` without following symlinks and
+// checked by mount id. NotFound when the mount is hidden behind another one.
+Result<UniqueFd> open_mount(int root, const MountEntry& mount);
+std::uint64_t mount_id_of(int fd);  // 0 when the kernel does not say
+
+}  // namespace moat::shim

@@ -1,0 +1,128 @@
+#include "shim/supervise/process.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include "oci/sys.h"
+
+namespace moat::shim {
+
+namespace {
+
+constexpr int kMaxDepth = 64;  // of a process tree we are willing to climb
+
+std::string proc(pid_t pid, const char* name) {
+  return "/proc/" + std::to_string(pid) + "/" + name;
+}
+
+std::string read(pid_t pid, const char* name) {
+  return oci::read_file(proc(pid, name), 64U << 10).value_or(std::string());
+}
+
+std::string link(pid_t pid, const char* name) {
+  char buffer[4096];
+  const ssize_t n = ::readlink(proc(pid, name).c_str(), buffer, sizeof buffer);
+  return n > 0 ? std::string(buffer, static_cast<std::size_t>(n)) : std::string();
+}
+
+// The text after "Name:\t" in a status file, up to the end of its line.
+std::string_view field(std::string_view status, std::string_view name) {
+  std::size_t at = 0;
+  while (at < status.size()) {
+    const std::size_t end = std::min(status.find('\n', at), status.size());
+    std::string_view line = status.substr(at, end - at);
+    if (line.starts_with(name) && line.size() > name.size() && line[name.size()] == ':') {
+      line.remove_prefix(name.size() + 1);
+      while (!line.empty() && (line.front() == '\t' || line.front() == ' ')) line.remove_prefix(1);
+      return line;
+    }
+    at = end + 1;
+  }
+  return {};
+}
+
+pid_t number(std::string_view text) {
+  pid_t value = 0;
+  std::from_chars(text.data(), text.data() + text.size(), value);
+  return value;
+}
+
+}  // namespace
+
+pid_t thread_group_of(pid_t tid) {
+  return number(field(read(tid, "status"), "Tgid"));
+}
+
+pid_t parent_of(pid_t pid) {
+  return number(field(read(pid, "status"), "PPid"));
+}
+
+std::string exe_of(pid_t pid) {
+  return link(pid, "exe");
+}
+
+std::string cgroups_of(pid_t pid) {
+  return read(pid, "cgroup");
+}
+
+policies::ProcessInfo describe(pid_t tid) {
+  policies::ProcessInfo info;
+  const std::string status = read(tid, "status");
+  info.tid = tid;
+  info.host_pid = number(field(status, "Tgid"));
+  info.parent_host_pid = number(field(status, "PPid"));
+  info.uid = static_cast<std::uint32_t>(number(field(status, "Uid")));
+  info.comm = std::string(field(status, "Name"));
+  // "NSpid: host ... innermost": the last number is what the container knows it by.
+  const std::string_view ns = field(status, "NStgid");
+  const std::size_t tab = ns.rfind('\t');
+  info.pid = number(tab == std::string_view::npos ? ns : ns.substr(tab + 1));
+  info.exe = exe_of(info.host_pid);
+  info.cwd = link(tid, "cwd");
+  info.parent_exe = exe_of(info.parent_host_pid);
+  return info;
+}
+
+namespace {
+
+template <class F>
+void for_each_cgroup(const std::string& text, F&& use) {
+  std::size_t at = 0;
+  while (at < text.size()) {
+    const std::size_t end = std::min(text.find('\n', at), text.size());
+    const std::string line = text.substr(at, end - at);
+    const std::size_t slash = line.find(":/");
+    if (slash != std::string::npos) use(line.substr(0, slash), line.substr(slash + 1));
+    at = end + 1;
+  }
+}
+
+}  // namespace
+
+Membership::Membership(const std::string& init_cgroups) {
+  for_each_cgroup(init_cgroups, [&](std::string head, std::string path) {
+    if (path != "/") paths_.emplace_back(std::move(head), std::move(path));
+  });
+}
+
+bool Membership::contains(const std::string& cgroups) const {
+  bool inside = false;
+  for_each_cgroup(cgroups, [&](const std::string& head, const std::string& path) {
+    for (const auto& [own_head, own_path] : paths_)
+      if (own_head == head && (path == own_path || path.starts_with(own_path + "/"))) inside = true;
+  });
+  return inside;
+}
+
+bool is_runtime_bootstrap(pid_t pid, pid_t shim, const Membership& membership) {
+  for (int depth = 0; depth < kMaxDepth && pid > 1; ++depth) {
+    const pid_t parent = parent_of(pid);
+    if (parent == shim) return !membership.contains(cgroups_of(pid));
+    pid = parent;
+  }
+  return false;
+}
+
+}  // namespace moat::shim

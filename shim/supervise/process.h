@@ -1,0 +1,38 @@
+// Who is asking: what /proc says of a process on the host, and where it belongs. Names are for the
+// report; only lineage and cgroup, which a workload cannot choose, decide anything.
+#pragma once
+
+#include <sys/types.h>
+
+#include <string>
+#include <vector>
+
+#include "policies/event.h"
+
+namespace moat::shim {
+
+pid_t thread_group_of(pid_t tid);   // 0: gone
+pid_t parent_of(pid_t pid);         // 0: gone
+std::string exe_of(pid_t pid);      // link text; empty: gone
+std::string cgroups_of(pid_t pid);  // the text of /proc/PID/cgroup
+
+policies::ProcessInfo describe(pid_t tid);
+
+// The cgroups a container's init was put into: decides who is of the container.
+class Membership {
+ public:
+  Membership() = default;
+  explicit Membership(const std::string& init_cgroups);
+  // True for processes in the container's cgroups or below them, in any hierarchy.
+  [[nodiscard]] bool contains(const std::string& cgroups) const;
+
+ private:
+  std::vector<std::pair<std::string, std::string>> paths_;  // hierarchy line head, path; never "/"
+};
+
+// The process whose cgroup is foreign and whose parent is `shim` stands at the top of a runtime's
+// command: its descendants are a runtime's init that has not become the workload yet. A workload
+// cannot have such an ancestor: its own are of the container.
+bool is_runtime_bootstrap(pid_t pid, pid_t shim, const Membership& membership);
+
+}  // namespace moat::shim

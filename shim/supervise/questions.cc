@@ -1,0 +1,189 @@
+// The seccomp side of a watched container: each notification becomes one answer.
+#include <netinet/in.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "oci/sys.h"
+#include "shim/supervise/decode.h"
+#include "shim/supervise/watched.h"
+
+namespace moat::shim {
+
+using policies::SyscallRow;
+
+namespace {
+
+// The journal is full: the kernel keeps the rest queued, we look again after this.
+constexpr std::chrono::milliseconds kBreath{5};
+
+bool is_exec(const SyscallRow& row) {
+  return row.name == "execve" || row.name == "execveat";
+}
+
+// The port a socket of the caller is bound to; 0 when it cannot be had. For the trigger only.
+std::uint16_t port_of(pid_t tid, int fd) {
+  const auto pidfd = oci::pidfd_open(thread_group_of(tid));
+  if (!pidfd) return 0;
+  const UniqueFd socket(static_cast<int>(::syscall(SYS_pidfd_getfd, pidfd->raw(), fd, 0)));
+  if (!socket.valid()) return 0;
+  sockaddr_storage address{};
+  socklen_t length = sizeof address;
+  if (::getsockname(socket.raw(), reinterpret_cast<sockaddr*>(&address), &length) != 0) return 0;
+  if (address.ss_family == AF_INET)
+    return ntohs(reinterpret_cast<sockaddr_in*>(&address)->sin_port);
+  if (address.ss_family == AF_INET6)
+    return ntohs(reinterpret_cast<sockaddr_in6*>(&address)->sin6_port);
+  return 0;
+}
+
+}  // namespace
+
+void Watched::on_listener(Ears::iterator ear, std::uint32_t events) {
+  if ((events & EPOLLIN) != 0) {
+    auto slot = ear->listener->receive(parts_.journal);
+    if (slot) {
+      on_question(*ear, Pending(ear->listener, *slot));
+      return;
+    }
+    if (slot.error().code == Code::Unavailable) {
+      (void)parts_.loop.change(ear->listener->fd(), 0);
+      parts_.loop.after(kBreath, [this, alive = alive_, fd = ear->listener->fd()] {
+        if (*alive) (void)parts_.loop.change(fd, EPOLLIN);
+      });
+    }
+    return;
+  }
+  if ((events & (EPOLLHUP | EPOLLERR)) == 0) return;
+  // No task uses the filter any more. Only then: children outlive the process that installed it.
+  parts_.loop.forget(ear->listener->fd());
+  ears_.erase(ear);
+}
+
+void Watched::on_question(Ear& ear, Pending pending) {
+  ++counts_.notifications;
+  const SyscallRow* row = row_of(pending.question());
+  if (still_bootstrap(ear, row, pending)) return;
+  if (row == nullptr) {
+    health("warning", "a call that is not in the table was refused");
+    std::move(pending).refuse(EPERM);
+    return;
+  }
+  if (ear.session && policy_.sessions() == policies::Sessions::Allow) {
+    std::move(pending).go_on();
+    return;
+  }
+  if (!ear.session) ++phase_notifications_;
+  // Where the phase allows the class whatever the arguments say, nothing need be read.
+  const policies::CallFacts bare = facts_of(*row, pending.question(), nullptr);
+  const policies::Decision decision = decide(policy_, lifecycle_.phase(), bare);
+  if (decision.allowed || !has_claims(*row)) {
+    const bool listens = decision.allowed && row->tier == policies::Tier::Trigger && !ear.session;
+    const seccomp_notif question = pending.question();
+    conclude(std::move(pending), bare, nullptr, ear.exec_id);
+    if (listens) noticed_listen(question);
+    return;
+  }
+  read_and_decide(std::move(pending), *row, ear.session ? ear.exec_id : std::string());
+}
+
+// Until its first execve has taken effect the task is the runtime's init: trusted code that blocks
+// `runc create` if it is not let through. Consumes the question when it says yes.
+bool Watched::still_bootstrap(Ear& ear, const SyscallRow* row, Pending& pending) {
+  if (!ear.bootstrap) return false;
+  if (ear.exec_seen && exe_of(ear.pid) != ear.runtime_exe) {
+    ear.bootstrap = false;
+    return false;
+  }
+  if (row != nullptr && is_exec(*row)) {
+    ear.exec_seen = true;
+    if (ear.session && !ear.session_told) {
+      open_session(ear, std::move(pending), *row);
+      return true;
+    }
+  }
+  std::move(pending).go_on();
+  return true;
+}
+
+void Watched::open_session(Ear& ear, Pending pending, const SyscallRow& row) {
+  ear.session_told = true;
+  const bool denied =
+      policy_.sessions() == policies::Sessions::Deny && adopted_.mode == policies::Mode::Enforce;
+  const ReadRequest request{ear.pid, &row, facts_of(row, pending.question(), nullptr).args};
+  auto held = std::make_shared<Pending>(std::move(pending));
+  parts_.reader.read(request, [this, alive = alive_, held, denied, pid = ear.pid,
+                               exec_id = ear.exec_id](std::optional<Claims> claims) {
+    if (!*alive) return;
+    policies::Event event = blank(policies::EventKind::Session);
+    event.action = denied ? "denied" : "allowed";
+    event.exec_id = exec_id;
+    event.process = describe(pid);
+    event.claimed = true;
+    if (claims) {
+      event.process->argv = claims->argv;
+      event.object = {policies::ObjectType::Exec, claims->path.value_or("")};
+    }
+    event.message = "a session was started in the container";
+    emit(event);
+    if (denied)
+      std::move(*held).refuse(EACCES);
+    else
+      std::move(*held).go_on();
+  });
+}
+
+void Watched::read_and_decide(Pending pending, const SyscallRow& row, std::string exec_id) {
+  const auto tid = static_cast<pid_t>(pending.question().pid);
+  const ReadRequest request{tid, &row, facts_of(row, pending.question(), nullptr).args};
+  auto held = std::make_shared<Pending>(std::move(pending));
+  parts_.reader.read(request, [this, alive = alive_, held, &row,
+                               exec_id = std::move(exec_id)](std::optional<Claims> claims) {
+    if (!*alive) return;
+    Claims read = claims.value_or(Claims{});
+    if (!claims) {
+      read.unreadable = true;
+      health("warning", "an argument could not be read in time");
+    }
+    if (!held->still_waiting()) return;  // gone: what was read may be another process's
+    const policies::CallFacts facts = facts_of(row, held->question(), &read);
+    conclude(std::move(*held), facts, &read, exec_id);
+  });
+}
+
+void Watched::conclude(Pending pending, const policies::CallFacts& facts, const Claims* claims,
+                       const std::string& exec_id) {
+  const policies::Decision decision = decide(policy_, lifecycle_.phase(), facts);
+  const policies::Outcome outcome = policies::outcome(policy_, adopted_.mode, decision);
+  const auto tid = static_cast<pid_t>(pending.question().pid);
+  if (decision.quiet) ++quiet_;
+  if (outcome.report != policies::Report::Nothing) {
+    policies::Event event = blank(policies::EventKind::Violation);
+    event.syscall = facts.call->name;
+    event.exec_id = exec_id;
+    event.claimed = claims != nullptr;
+    if (claims != nullptr && !claims->argv.empty()) {
+      event.process.emplace();
+      event.process->argv = claims->argv;
+    }
+    report(decision, outcome, tid, std::move(event));
+  }
+  punish(outcome.verdict, tid);
+  if (std::holds_alternative<policies::Continue>(outcome.verdict))
+    std::move(pending).go_on();
+  else if (const auto* refuse = std::get_if<policies::Refuse>(&outcome.verdict))
+    std::move(pending).refuse(refuse->err);
+  else
+    std::move(pending).refuse(EPERM);
+}
+
+void Watched::noticed_listen(const seccomp_notif& question) {
+  const std::uint16_t port =
+      port_of(static_cast<pid_t>(question.pid), static_cast<int>(question.data.args[0]));
+  step(policies::Listening{port});
+}
+
+}  // namespace moat::shim

@@ -1,0 +1,78 @@
+// What a watched container tells the outside.
+#include <csignal>
+
+#include "oci/sys.h"
+#include "shim/supervise/watched.h"
+
+namespace moat::shim {
+
+using policies::EventKind;
+
+policies::Event Watched::blank(EventKind kind) const {
+  policies::Event event;
+  event.kind = kind;
+  event.mode = adopted_.mode;
+  event.phase.name = lifecycle_.phase();
+  event.phase.since_ms = (policies::Instant(oci::monotonic_ms()) - lifecycle_.since()).count();
+  event.policy_name = policy_.name();
+  event.policy_digest = adopted_.policy_digest;
+  event.policy_source = adopted_.policy_source;
+  event.container = adopted_.container;
+  return event;
+}
+
+void Watched::emit(const policies::Event& event) {
+  log_.write(event);
+}
+
+void Watched::health(std::string severity, std::string message) {
+  policies::Event event = blank(EventKind::Health);
+  event.severity = std::move(severity);
+  event.message = std::move(message);
+  emit(event);
+}
+
+void Watched::report(const policies::Decision& decision, const policies::Outcome& outcome,
+                     pid_t tid, policies::Event event) {
+  const bool denied = outcome.report == policies::Report::Violation;
+  ++(denied ? counts_.violations : counts_.would_denies);
+  const std::int64_t second = oci::monotonic_ms() / 1000;
+  if (second != report_second_) {
+    if (suppressed_ > 0) {
+      policies::Event drop = blank(EventKind::Drop);
+      drop.severity = "warning";
+      drop.message = "more reports in a second than are written";
+      drop.numbers["suppressed"] = static_cast<std::int64_t>(suppressed_);
+      emit(drop);
+    }
+    report_second_ = second;
+    reports_ = suppressed_ = 0;
+  }
+  if (++reports_ > kReportsPerSecond) {
+    ++suppressed_;
+    return;
+  }
+  event.kind = denied ? EventKind::Violation : EventKind::WouldDeny;
+  event.severity = denied ? "critical" : "high";
+  event.action = denied ? "denied" : "audited";
+  event.rule = decision.rule;
+  event.object = decision.object;
+  if (const auto* refuse = std::get_if<policies::Refuse>(&outcome.verdict)) event.err = refuse->err;
+  if (std::holds_alternative<policies::KillCaller>(outcome.verdict)) event.action = "killed";
+  policies::ProcessInfo process = describe(tid);
+  if (event.process) process.argv = std::move(event.process->argv);
+  event.process = std::move(process);
+  emit(event);
+}
+
+void Watched::punish(const policies::Verdict& verdict, pid_t tid) {
+  if (std::holds_alternative<policies::KillCaller>(verdict)) {
+    // The caller is still waiting for its answer, so its number is still its own.
+    const pid_t pid = thread_group_of(tid);
+    if (pid > 0) ::kill(pid, SIGKILL);
+  } else if (std::holds_alternative<policies::Quarantine>(verdict)) {
+    parts_.tell_shim(hooks::Freeze{adopted_.container.id});
+  }
+}
+
+}  // namespace moat::shim

@@ -1,0 +1,12 @@
+// The other roles of the shim's binary, chosen by its first argument.
+#pragma once
+
+namespace moat::shim {
+
+// "supervisor": answers the kernel. Descriptor 3 is the socket to the shim, 4 the journal.
+int supervisor_main(int argc, char** argv);
+
+// "transition": carries out what `load` demands inside a container's mount namespace, then exits.
+int transition_main(int argc, char** argv);
+
+}  // namespace moat::shim

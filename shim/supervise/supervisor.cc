@@ -1,0 +1,141 @@
+// The supervisor process: messages from the shim in, questions of the kernel answered. It creates
+// nothing privileged; it only holds what the shim hands it.
+#include <linux/capability.h>
+#include <malloc.h>
+#include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <map>
+
+#include "oci/socket.h"
+#include "shim/supervise/roles.h"
+#include "shim/supervise/watched.h"
+
+namespace moat::shim {
+
+namespace {
+
+constexpr int kShimSocket = 3;
+constexpr int kJournalFd = 4;
+
+// Reading arguments and links of other users' processes, and killing them, is all that is needed.
+void confine() {
+  ::prctl(PR_SET_NAME, "moat-supervisor");
+  ::prctl(PR_SET_DUMPABLE, 0);
+  ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+  __user_cap_data_struct data[2] = {};
+  data[0].effective = data[0].permitted =
+      (1U << CAP_SYS_PTRACE) | (1U << CAP_DAC_READ_SEARCH) | (1U << CAP_KILL);
+  (void)::syscall(SYS_capset, &header, data);
+}
+
+class Supervisor {
+ public:
+  Supervisor(oci::Loop& loop, Journal& journal, Reader& reader)
+      : loop_(loop), parts_{loop, journal, reader, ::getppid(), [](const hooks::Message& message) {
+                              (void)oci::send_packet(kShimSocket, hooks::encode(message), {});
+                            }} {}
+
+  void on_message();
+
+ private:
+  void handle(hooks::Message message, std::vector<UniqueFd> fds);
+  Watched* find(const std::string& id) {
+    const auto found = containers_.find(id);
+    return found == containers_.end() ? nullptr : found->second.get();
+  }
+  void adopt(hooks::Adopt message, std::vector<UniqueFd> fds);
+  void tell_status(std::uint64_t ticket);
+  void last_rites();
+
+  oci::Loop& loop_;
+  SupervisorParts parts_;
+  std::map<std::string, std::unique_ptr<Watched>> containers_;
+};
+
+void Supervisor::on_message() {
+  auto packet = oci::receive_packet(kShimSocket, hooks::kMaxMessage);
+  if (!packet && packet.error().code == Code::Unavailable) return;
+  if (!packet || packet->closed) {
+    last_rites();
+    return;
+  }
+  auto message = hooks::decode(packet->data);
+  if (message) handle(std::move(*message), std::move(packet->fds));
+}
+
+void Supervisor::last_rites() {
+  for (auto& [id, container] : containers_) container->kill_all();
+  loop_.stop();
+}
+
+void Supervisor::adopt(hooks::Adopt message, std::vector<UniqueFd> fds) {
+  if (fds.size() != 1) return;
+  const std::string id = message.container.id;
+  auto created = Watched::create(parts_, std::move(message), std::move(fds[0]));
+  if (created) {
+    containers_[id] = std::move(*created);
+    return;
+  }
+  // The shim has parsed the same text: this is a broken build. Nothing of it may run.
+  parts_.tell_shim(hooks::Freeze{id});
+}
+
+void Supervisor::handle(hooks::Message message, std::vector<UniqueFd> fds) {
+  if (auto* m = std::get_if<hooks::Adopt>(&message)) {
+    adopt(std::move(*m), std::move(fds));
+  } else if (const auto* listen = std::get_if<hooks::Listen>(&message)) {
+    Watched* container = find(listen->id);
+    if (container != nullptr && fds.size() == 1)
+      (void)container->listen(*listen, std::move(fds[0]));
+  } else if (const auto* watch = std::get_if<hooks::Watch>(&message)) {
+    Watched* container = find(watch->id);
+    if (container != nullptr && fds.size() == 1) (void)container->watch(*watch, std::move(fds[0]));
+  } else if (const auto* session = std::get_if<hooks::SessionStarted>(&message)) {
+    if (Watched* container = find(session->id)) container->session_started(*session);
+  } else if (const auto* entered = std::get_if<hooks::Entered>(&message)) {
+    if (Watched* container = find(entered->id)) container->entered(*entered);
+  } else if (const auto* signal = std::get_if<hooks::Signalling>(&message)) {
+    const auto ready = [this, ticket = signal->ticket] { parts_.tell_shim(hooks::Ready{ticket}); };
+    if (Watched* container = find(signal->id))
+      container->signalling(signal->signal, ready);
+    else
+      ready();
+  } else if (const auto* forget = std::get_if<hooks::Forget>(&message)) {
+    containers_.erase(forget->id);
+  } else if (const auto* ask = std::get_if<hooks::Ask>(&message)) {
+    tell_status(ask->ticket);
+  }
+}
+
+void Supervisor::tell_status(std::uint64_t ticket) {
+  hooks::Told told{ticket, {}};
+  for (const auto& [id, container] : containers_) told.containers.push_back(container->status());
+  parts_.tell_shim(told);
+}
+
+}  // namespace
+
+int supervisor_main(int, char**) {
+  ::mallopt(M_ARENA_MAX, 1);
+  ::signal(SIGPIPE, SIG_IGN);
+  // Ends with its socket, not with the terminal's or the node's signals: they are for the shim.
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) ::signal(signal, SIG_IGN);
+  confine();
+  auto loop = oci::Loop::create();
+  auto journal = Journal::attach(UniqueFd(kJournalFd));
+  if (!loop || !journal) return 1;
+  auto reader = Reader::create(**loop);
+  if (!reader) return 1;
+  Supervisor supervisor(**loop, *journal, **reader);
+  if (!(*loop)->watch(kShimSocket, EPOLLIN, [&](std::uint32_t) { supervisor.on_message(); }))
+    return 1;
+  (*loop)->run();
+  return 0;
+}
+
+}  // namespace moat::shim

@@ -1,0 +1,92 @@
+#include "shim/supervise/supervisor_link.h"
+
+#include <fcntl.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include "oci/socket.h"
+
+namespace moat::shim {
+
+SupervisorLink::~SupervisorLink() {
+  if (child_) loop_.forget(child_->pidfd.raw());
+  if (socket_.valid()) loop_.forget(socket_.raw());
+  // Closing the socket is what tells the supervisor to end.
+}
+
+Status SupervisorLink::ensure() {
+  if (child_) return {};
+  auto pair = oci::socket_pair(SOCK_SEQPACKET);
+  if (!pair) return fail(std::move(pair.error()));
+  auto journal = Journal::create();
+  if (!journal) return fail(std::move(journal.error()));
+  oci::Command command;
+  command.path = "/proc/self/exe";  // this very binary, even after an upgrade replaced its file
+  command.argv = {"containerd-shim-moat-v2", "supervisor"};
+  command.cwd = "/";
+  command.fds = {{pair->second.raw(), 3}, {journal->fd(), 4}};
+  auto child = oci::spawn(command);
+  if (!child) return fail(std::move(child.error()).in("supervisor"));
+  child_ = std::move(*child);
+  journal_ = std::move(*journal);
+  socket_ = std::move(pair->first);
+  ::fcntl(socket_.raw(), F_SETFL, O_NONBLOCK);
+  if (auto s = loop_.watch(socket_.raw(), EPOLLIN, [this](std::uint32_t) { on_readable(); }); !s)
+    return s;
+  return loop_.watch(child_->pidfd.raw(), EPOLLIN, [this](std::uint32_t) { lost(); });
+}
+
+Status SupervisorLink::send(const hooks::Message& message, const std::vector<int>& fds) {
+  if (!socket_.valid()) return fail(Code::Unavailable, "the supervisor is not running");
+  return oci::send_packet(socket_.raw(), hooks::encode(message), fds);
+}
+
+void SupervisorLink::ask(std::function<hooks::Message(std::uint64_t)> question,
+                         std::chrono::milliseconds deadline,
+                         std::function<void(const hooks::Message*)> done) {
+  const std::uint64_t ticket = next_ticket_++;
+  if (!send(question(ticket))) {
+    done(nullptr);
+    return;
+  }
+  const auto timer = loop_.after(deadline, [this, ticket] { answer(ticket, nullptr); });
+  questions_.emplace(ticket, Question{std::move(done), timer});
+}
+
+void SupervisorLink::answer(std::uint64_t ticket, const hooks::Message* message) {
+  const auto found = questions_.find(ticket);
+  if (found == questions_.end()) return;
+  Question question = std::move(found->second);
+  questions_.erase(found);
+  loop_.cancel(question.deadline);
+  question.done(message);
+}
+
+void SupervisorLink::on_readable() {
+  auto packet = oci::receive_packet(socket_.raw(), hooks::kMaxMessage);
+  if (!packet && packet.error().code == Code::Unavailable) return;
+  if (!packet || packet->closed) {
+    loop_.forget(socket_.raw());  // its end is told by the pidfd
+    return;
+  }
+  const auto message = hooks::decode(packet->data);
+  if (!message) return;
+  if (const auto* ready = std::get_if<hooks::Ready>(&*message))
+    answer(ready->ticket, &*message);
+  else if (const auto* told = std::get_if<hooks::Told>(&*message))
+    answer(told->ticket, &*message);
+  else
+    on_message_(*message);
+}
+
+void SupervisorLink::lost() {
+  loop_.forget(child_->pidfd.raw());
+  (void)oci::reap(child_->pidfd.raw());
+  if (socket_.valid()) loop_.forget(socket_.raw());
+  child_.reset();
+  socket_.reset();
+  while (!questions_.empty()) answer(questions_.begin()->first, nullptr);
+  on_lost_();
+}
+
+}  // namespace moat::shim

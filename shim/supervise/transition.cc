@@ -1,0 +1,92 @@
+// The privileged step of `load`: in the container's mount namespace everything but the islands
+// turns read-only, all of it or nothing. A process of its own, because only a single-threaded
+// process may enter a mount namespace, and because it must not share fate with the shim.
+//
+//   transition PID START-TIME [ISLAND...]
+//
+// Exit 0: done. Exit 1: nothing was changed, the reason is on standard output.
+#include <fcntl.h>
+#include <linux/mount.h>
+#include <sched.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+#include <vector>
+
+#include "oci/sys.h"
+#include "shim/supervise/mount_table.h"
+#include "shim/supervise/roles.h"
+#include "shim/supervise/writers.h"
+
+namespace moat::shim {
+
+namespace {
+
+int set_readonly(int mount, bool readonly) {
+  mount_attr attributes{};
+  (readonly ? attributes.attr_set : attributes.attr_clr) = MOUNT_ATTR_RDONLY;
+  return static_cast<int>(
+      ::syscall(SYS_mount_setattr, mount, "", AT_EMPTY_PATH, &attributes, sizeof attributes));
+}
+
+bool to_flip(const MountEntry& mount, const std::vector<std::string>& islands) {
+  if (mount.readonly || is_kernel_interface(mount)) return false;
+  return std::ranges::find(islands, mount.point) == islands.end();
+}
+
+Status flip_all(pid_t pid, const std::vector<MountEntry>& mounts,
+                const std::vector<std::string>& islands) {
+  const auto root = oci::open_file("/", O_PATH | O_DIRECTORY);  // the container's, by now
+  if (!root) return fail(Error(root.error()));
+  std::vector<UniqueFd> flipped;
+  for (const MountEntry& mount : mounts) {
+    if (!to_flip(mount, islands)) continue;
+    auto fd = open_mount(root->raw(), mount);
+    if (!fd && fd.error().code == Code::NotFound) continue;
+    if (fd && set_readonly(fd->raw(), true) == 0) {
+      flipped.push_back(std::move(*fd));
+      continue;
+    }
+    const int err = errno;
+    for (const UniqueFd& done : flipped) (void)set_readonly(done.raw(), false);
+    if (!fd) return fail(std::move(fd.error()));
+    if (err == EBUSY) return fail(Code::FailedPrecondition, describe_writers(pid, mount));
+    return fail_errno(err, "making " + mount.point + " read-only");
+  }
+  return {};
+}
+
+Status transition(pid_t pid, std::uint64_t start_time, const std::vector<std::string>& islands) {
+  const std::string proc = "/proc/" + std::to_string(pid);
+  // Everything of the host's /proc is opened before the container's takes its place.
+  const auto ns = oci::open_file(proc + "/ns/mnt", O_RDONLY);
+  const auto mounts = mounts_of(pid);
+  if (!ns) return fail(Error(ns.error()));
+  if (!mounts) return fail(Error(mounts.error()));
+  if (auto kept = keep_host_proc(); !kept) return kept;
+  if (oci::start_time_of(pid) != start_time)
+    return fail(Code::NotFound, "the container's init is gone");
+  if (::setns(ns->raw(), CLONE_NEWNS) != 0)
+    return fail_errno(errno, "entering the mount namespace");
+  return flip_all(pid, *mounts, islands);
+}
+
+}  // namespace
+
+int transition_main(int argc, char** argv) {
+  if (argc < 4) return 2;
+  const std::vector<std::string> islands(argv + 4, argv + argc);
+  const Status status = transition(static_cast<pid_t>(std::atoi(argv[2])),
+                                   std::strtoull(argv[3], nullptr, 10), islands);
+  if (status) return 0;
+  std::fputs(status.error().what.c_str(), stdout);
+  return 1;
+}
+
+}  // namespace moat::shim

@@ -1,0 +1,154 @@
+#include "shim/supervise/watched.h"
+
+#include <sys/epoll.h>
+
+#include <csignal>
+
+#include "oci/sys.h"
+
+namespace moat::shim {
+
+using policies::Phase;
+
+Result<std::unique_ptr<Watched>> Watched::create(SupervisorParts& parts, hooks::Adopt adopt,
+                                                 UniqueFd events) {
+  auto document = policies::parse_document(adopt.policy_json, "policy of " + adopt.container.id);
+  if (!document) return fail(std::move(document.error()));
+  auto policy = policies::Policy::bind(*document, adopt.bindings);
+  if (!policy) return fail(std::move(policy.error()));
+  return std::unique_ptr<Watched>(
+      new Watched(parts, std::move(adopt), std::move(*policy), std::move(events)));
+}
+
+Watched::Watched(SupervisorParts& parts, hooks::Adopt adopt, policies::Policy policy,
+                 UniqueFd events)
+    : parts_(parts),
+      adopted_(std::move(adopt)),
+      policy_(std::move(policy)),
+      lifecycle_(policy_, policies::Instant(oci::monotonic_ms())),
+      log_(std::move(events)) {
+  for (const std::string& model : policy_.models()) model_paths_.add(model + "/**");
+  policies::Event event = blank(policies::EventKind::Policy);
+  event.message = "supervised with policy " + policy_.name();
+  emit(event);
+}
+
+Watched::~Watched() {
+  *alive_ = false;
+  for (Ear& ear : ears_) parts_.loop.forget(ear.listener->fd());
+  if (group_) parts_.loop.forget(group_->fd());
+  parts_.loop.cancel(timer_);
+  parts_.loop.cancel(transition_timer_);
+}
+
+Status Watched::listen(const hooks::Listen& message, UniqueFd listener) {
+  static std::uint32_t next_number = 1;  // names a listener in the journal
+  Ear ear;
+  ear.listener = std::make_shared<Listener>(std::move(listener), next_number++);
+  ear.pid = message.pid;
+  ear.session = message.session;
+  ear.runtime_exe = exe_of(message.pid);
+  const auto at = ears_.insert(ears_.end(), std::move(ear));
+  return parts_.loop.watch(at->listener->fd(), EPOLLIN,
+                           [this, at](std::uint32_t events) { on_listener(at, events); });
+}
+
+Status Watched::watch(const hooks::Watch& message, UniqueFd group) {
+  static std::uint32_t next_number = 1;
+  init_ = message.init;
+  membership_ = Membership(cgroups_of(init_));
+  auto pidfd = oci::pidfd_open(init_);
+  if (!pidfd) return fail(std::move(pidfd.error()));
+  init_pidfd_ = std::move(*pidfd);
+  group_ = std::make_unique<ObjectGroup>(std::move(group), next_number++);
+  return parts_.loop.watch(group_->fd(), EPOLLIN, [this](std::uint32_t) { on_opens(); });
+}
+
+void Watched::session_started(const hooks::SessionStarted& message) {
+  for (Ear& ear : ears_)
+    if (ear.session && ear.pid == message.pid) ear.exec_id = message.exec_id;
+}
+
+void Watched::step(const policies::Happening& happening) {
+  for (const policies::Effect& effect :
+       lifecycle_.step(happening, policies::Instant(oci::monotonic_ms())))
+    apply(effect);
+}
+
+void Watched::apply(const policies::Effect& effect) {
+  if (const auto* enter = std::get_if<policies::Enter>(&effect)) {
+    parts_.loop.cancel(transition_timer_);
+    transition_timer_ = parts_.loop.after(kTransitionDeadline, [this, to = enter->to] {
+      transition_failed(to, "the shim did not answer in time");
+    });
+    parts_.tell_shim(hooks::Enter{adopted_.container.id, enter->to});
+  } else if (const auto* arm = std::get_if<policies::ArmTimer>(&effect)) {
+    parts_.loop.cancel(timer_);
+    const auto delay = arm->at - policies::Instant(oci::monotonic_ms());
+    timer_ = parts_.loop.after(std::max(delay, policies::Instant(0)),
+                               [this] { step(policies::TimerFired{}); });
+  } else if (std::holds_alternative<policies::DisarmTimer>(effect)) {
+    parts_.loop.cancel(timer_);
+  } else if (const auto* note = std::get_if<policies::NoteHealth>(&effect)) {
+    health("warning", note->what);
+  }
+}
+
+void Watched::entered(const hooks::Entered& message) {
+  parts_.loop.cancel(transition_timer_);
+  if (!message.error.empty()) {
+    transition_failed(message.phase, message.error);
+    return;
+  }
+  const policies::Instant now(oci::monotonic_ms());
+  policies::Event event = blank(policies::EventKind::Phase);
+  event.phase.prev = lifecycle_.phase();
+  event.phase.prev_duration_ms = (now - lifecycle_.since()).count();
+  event.numbers["notifications"] = static_cast<std::int64_t>(phase_notifications_);
+  event.numbers["open_events"] = static_cast<std::int64_t>(phase_opens_);
+  event.numbers["quiet_refusals"] = static_cast<std::int64_t>(quiet_);
+  event.numbers["strangers"] = static_cast<std::int64_t>(strangers_);
+  phase_notifications_ = phase_opens_ = quiet_ = strangers_ = 0;
+  step(policies::TransitionDone{});
+  event.phase.name = lifecycle_.phase();
+  event.phase.since_ms = 0;
+  event.message = "entered " + std::string(to_string(lifecycle_.phase()));
+  emit(event);
+  for (const auto& ready : std::exchange(on_entered_, {})) ready();
+  release_held(true);
+}
+
+void Watched::transition_failed(Phase phase, const std::string& why) {
+  health("critical", "transition to " + std::string(to_string(phase)) + " failed: " + why);
+  step(policies::TransitionFailed{});
+  for (const auto& ready : std::exchange(on_entered_, {})) ready();
+  release_held(adopted_.mode != policies::Mode::Enforce);
+}
+
+void Watched::signalling(int signal, std::function<void()> ready) {
+  step(policies::Signalled{signal});
+  if (lifecycle_.pending())
+    on_entered_.push_back(std::move(ready));
+  else
+    ready();
+}
+
+void Watched::kill_all() {
+  if (init_pidfd_.valid()) {
+    (void)oci::pidfd_signal(init_pidfd_.raw(), SIGKILL);  // takes its pid namespace along
+    return;
+  }
+  for (const Ear& ear : ears_) ::kill(ear.pid, SIGKILL);
+}
+
+hooks::ContainerStatus Watched::status() const {
+  hooks::ContainerStatus status = counts_;
+  status.id = adopted_.container.id;
+  status.mode = adopted_.mode;
+  status.profile = policy_.name();
+  status.phase = lifecycle_.phase();
+  status.phase_since_ms = (policies::Instant(oci::monotonic_ms()) - lifecycle_.since()).count();
+  return status;
+}
+
+}  // namespace moat::shim

@@ -1,0 +1,123 @@
+// One supervised container, as the supervisor sees it: its listeners, its opens, its phase. Decides
+// nothing itself: facts go to the core, verdicts to the kernel, events to the log.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <list>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "hooks/message.h"
+#include "oci/loop.h"
+#include "policies/lifecycle.h"
+#include "policies/verdict.h"
+#include "shim/supervise/event_log.h"
+#include "shim/supervise/journal.h"
+#include "shim/supervise/listener.h"
+#include "shim/supervise/objects.h"
+#include "shim/supervise/process.h"
+#include "shim/supervise/tracee.h"
+
+namespace moat::shim {
+
+// What every watched container shares with its siblings.
+struct SupervisorParts {
+  oci::Loop& loop;
+  Journal& journal;
+  Reader& reader;
+  pid_t shim;
+  std::function<void(const hooks::Message&)> tell_shim;
+};
+
+// Transitions are carried out by the shim; one that takes longer has failed.
+inline constexpr std::chrono::milliseconds kTransitionDeadline{15000};
+// Reports a second and container; the rest is counted and said in a drop event.
+inline constexpr std::uint64_t kReportsPerSecond = 500;
+
+class Watched {
+ public:
+  static Result<std::unique_ptr<Watched>> create(SupervisorParts& parts, hooks::Adopt adopt,
+                                                 UniqueFd events);
+  ~Watched();
+
+  Status listen(const hooks::Listen& message, UniqueFd listener);
+  Status watch(const hooks::Watch& message, UniqueFd group);
+  void session_started(const hooks::SessionStarted& message);
+  void entered(const hooks::Entered& message);
+  void signalling(int signal, std::function<void()> ready);
+  void kill_all();  // the shim is gone: nothing may run unanswered
+  [[nodiscard]] hooks::ContainerStatus status() const;
+
+ private:
+  // One seccomp listener: the container's own, or a session's.
+  struct Ear {
+    std::shared_ptr<Listener> listener;
+    pid_t pid = 0;
+    bool session = false;
+    std::string exec_id;
+    bool bootstrap = true;  // the runtime's init, trusted until it has become something else
+    bool exec_seen = false;
+    bool session_told = false;
+    std::string runtime_exe;
+  };
+  using Ears = std::list<Ear>;
+
+  Watched(SupervisorParts& parts, hooks::Adopt adopt, policies::Policy policy, UniqueFd events);
+
+  // questions.cc: the seccomp side
+  void on_listener(Ears::iterator ear, std::uint32_t events);
+  void on_question(Ear& ear, Pending pending);
+  bool still_bootstrap(Ear& ear, const policies::SyscallRow* row, Pending& pending);
+  void read_and_decide(Pending pending, const policies::SyscallRow& row, std::string exec_id);
+  void conclude(Pending pending, const policies::CallFacts& facts, const Claims* claims,
+                const std::string& exec_id);
+  void open_session(Ear& ear, Pending pending, const policies::SyscallRow& row);
+  void noticed_listen(const seccomp_notif& question);
+
+  // opens.cc: the fanotify side
+  void on_opens();
+  void on_open(const OpenEvent& event, HeldEvent held);
+  void conclude(const OpenEvent& event, HeldEvent held);
+  [[nodiscard]] bool is_model(const std::string& path) const;
+  [[nodiscard]] const Ear* session_of(pid_t pid) const;
+  void release_held(bool allowed);
+
+  // watched.cc: phases
+  void step(const policies::Happening& happening);
+  void apply(const policies::Effect& effect);
+  void transition_failed(policies::Phase phase, const std::string& why);
+
+  // reporting.cc
+  void report(const policies::Decision& decision, const policies::Outcome& outcome, pid_t tid,
+              policies::Event event);
+  [[nodiscard]] policies::Event blank(policies::EventKind kind) const;
+  void emit(const policies::Event& event);
+  void health(std::string severity, std::string message);
+  void punish(const policies::Verdict& verdict, pid_t tid);
+
+  SupervisorParts& parts_;
+  hooks::Adopt adopted_;
+  policies::Policy policy_;
+  policies::PathSet model_paths_;
+  policies::Lifecycle lifecycle_;
+  EventLog log_;
+  Ears ears_;
+  std::unique_ptr<ObjectGroup> group_;
+  Membership membership_;
+  pid_t init_ = 0;
+  UniqueFd init_pidfd_;
+  std::vector<std::pair<OpenEvent, HeldEvent>> held_;
+  std::vector<std::function<void()>> on_entered_;
+  oci::Loop::TimerId timer_ = 0;
+  oci::Loop::TimerId transition_timer_ = 0;
+  hooks::ContainerStatus counts_;
+  std::uint64_t phase_notifications_ = 0, phase_opens_ = 0, quiet_ = 0, strangers_ = 0;
+  std::int64_t report_second_ = 0;
+  std::uint64_t reports_ = 0, suppressed_ = 0;
+  // Outlives nothing: callbacks of the reader check it before they touch this object.
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+};
+
+}  // namespace moat::shim

@@ -1,0 +1,49 @@
+#include "hooks/message.h"
+
+#include <gtest/gtest.h>
+
+namespace moat::hooks {
+namespace {
+
+TEST(Message, ComesBackAsItWent) {
+  Adopt adopt;
+  adopt.container.id = "c1";
+  adopt.container.kube_namespace = "prod";
+  adopt.policy_json = R"({"kind":"LifecyclePolicy"})";
+  adopt.bindings.models = {"/models"};
+  adopt.mode = policies::Mode::Enforce;
+  const auto back = decode(encode(adopt));
+  ASSERT_TRUE(back) << back.error().what;
+  const auto& got = std::get<Adopt>(*back);
+  EXPECT_EQ(got.container.id, "c1");
+  EXPECT_EQ(got.container.kube_namespace, "prod");
+  EXPECT_EQ(got.policy_json, adopt.policy_json);
+  EXPECT_EQ(got.bindings.models, adopt.bindings.models);
+  EXPECT_EQ(got.mode, policies::Mode::Enforce);
+}
+
+TEST(Message, CarriesAllStatusFields) {
+  Told told{3, {}};
+  ContainerStatus status;
+  status.id = "x";
+  status.phase = policies::Phase::Serve;
+  status.violations = 18446744073709551615ULL;
+  told.containers.push_back(status);
+  const auto back = decode(encode(told));
+  ASSERT_TRUE(back) << back.error().what;
+  const auto& got = std::get<Told>(*back);
+  ASSERT_EQ(got.containers.size(), 1U);
+  EXPECT_EQ(got.containers[0].phase, policies::Phase::Serve);
+  EXPECT_EQ(got.containers[0].violations, 18446744073709551615ULL);
+}
+
+TEST(Message, RefusesWhatIsNotOne) {
+  for (const char* bad :
+       {"", "{", "[]", "{}", R"({"type":"nonsense"})", R"({"type":"enter","id":"x"})",
+        R"({"type":"enter","id":"x","phase":"unknown"})",
+        R"({"type":"enter","id":7,"phase":"load"})"})
+    EXPECT_FALSE(decode(bad)) << bad;
+}
+
+}  // namespace
+}  // namespace moat::hooks

@@ -12,13 +12,9 @@ Result<std::string> clean_path(std::string_view path) {
   if (path.size() > kMaxPath) return fail(Code::InvalidArgument, "is longer than 4095 bytes");
   if (!is_plain(path)) return fail(Code::InvalidArgument, "has characters a path must not have");
   std::string cleaned;
-  for (std::size_t at = 1; at <= path.size();) {
-    const std::size_t slash = std::min(path.find('/', at), path.size());
-    const std::string_view part = path.substr(at, slash - at);
-    if (part == "." || part == "..")
-      return fail(Code::InvalidArgument, "has a '" + std::string(part) + "' in it");
-    if (!part.empty()) cleaned.append("/").append(part);
-    at = slash + 1;
+  for (const std::string& part : path_parts(path)) {
+    if (part == "..") return fail(Code::InvalidArgument, "has a '..' in it");
+    cleaned.append("/").append(part);
   }
   return cleaned.empty() ? std::string("/") : cleaned;
 }
@@ -36,6 +32,17 @@ std::string_view remainder(std::string_view path, std::string_view parent) {
   path.remove_prefix(std::min(parent.size(), path.size()));
   if (path.starts_with('/')) path.remove_prefix(1);
   return path;
+}
+
+std::vector<std::string> path_parts(std::string_view path) {
+  std::vector<std::string> parts;
+  for (std::size_t at = 0; at < path.size();) {
+    const std::size_t slash = std::min(path.find('/', at), path.size());
+    const std::string_view part = path.substr(at, slash - at);
+    if (!part.empty() && part != ".") parts.emplace_back(part);
+    at = slash + 1;
+  }
+  return parts;
 }
 
 std::size_t depth(std::string_view path) {

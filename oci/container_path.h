@@ -3,6 +3,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "policies/result.h"
 
@@ -20,6 +21,8 @@ bool below(std::string_view path, std::string_view parent);
 
 // What is left of `path` under `parent`, without a leading slash; at_or_below() must hold.
 std::string_view remainder(std::string_view path, std::string_view parent);
+
+std::vector<std::string> path_parts(std::string_view path);  // without "" and "."; ".." stays
 
 std::size_t depth(std::string_view path);  // "/" is 0, "/a/b" is 2
 

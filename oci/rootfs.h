@@ -4,8 +4,6 @@
 
 #include <sys/types.h>
 
-#include <optional>
-#include <span>
 #include <string>
 #include <string_view>
 
@@ -25,18 +23,7 @@ Result<UniqueFd> open_root(const std::string& rootfs);  // O_PATH
 Result<std::string> read_in_root(int root, const std::string& path, std::size_t limit);
 Result<std::string> read_regular(UniqueFd file, std::size_t limit);  // opened with O_NONBLOCK
 
-// Where a path of the container leads.
-struct Walked {
-  std::string path;        // absolute in the container, without symlinks: "/var/tmp"
-  bool in_mount = false;   // it lies on or below a mount point; the image says nothing about it
-  bool exists = false;     // in the image
-  bool directory = false;  // in the image
-};
-
-// Follows `path` (absolute) step by step. It stops asking the image at the first of `mount_points`
-// (walked paths themselves), because what is there is not the image's.
-Result<Walked> walk(int root, std::string_view path, std::span<const std::string> mount_points);
-
+// Ids on disk, outside the container's user namespace.
 struct Owner {
   uid_t uid = 0;
   gid_t gid = 0;

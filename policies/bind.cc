@@ -1,99 +1,12 @@
 // Ties a composed document to one container: `~` and sets become paths, lists become boundaries.
 #include <fmt/format.h>
 
-#include <algorithm>
-
-#include "policies/nearest.h"
 #include "policies/objects.h"
-#include "policies/policy.h"
+#include "policies/places.h"
 #include "policies/sets.h"
 
 namespace moat::policies {
 namespace {
-
-using Paths = std::vector<std::string>;
-
-std::string join(std::string_view root, std::string_view rest) {
-  return root == "/" ? std::string(rest) : std::string(root) + std::string(rest);
-}
-
-bool covers(std::string_view root, std::string_view path) {
-  return root == "/" || path == root ||
-         (path.starts_with(root) && path.substr(root.size()).starts_with('/'));
-}
-
-// One container's places, and what a line of a set or of a document is in it.
-class Places {
- public:
-  explicit Places(const Bindings& bindings)
-      : home_(normal_path(bindings.home)), cwd_{normal_path(bindings.cwd)} {
-    for (const std::string& root : bindings.environment_roots)
-      environment_.push_back(normal_path(root));
-  }
-
-  [[nodiscard]] std::string absolute(std::string_view path) const {
-    if (!path.starts_with('~')) return normal_path(path);
-    return normal_path(join(home_, path.substr(1).empty() ? "/" : path.substr(1)));
-  }
-  Status add_places(Paths& into, const Paths& declared) const;
-  void set(Paths models, Paths scratch) {
-    models_ = std::move(models);
-    scratch_ = std::move(scratch);
-  }
-  [[nodiscard]] const Paths& models() const { return models_; }
-  [[nodiscard]] const Paths& scratch() const { return scratch_; }
-  void add_line(std::string_view line, PathSet& into) const;
-
- private:
-  void add_below(const Paths& roots, std::string_view rest, bool except_keys, PathSet& into) const;
-
-  std::string home_;
-  Paths cwd_, environment_, models_, scratch_;
-};
-
-Status Places::add_places(Paths& into, const Paths& declared) const {
-  for (const std::string& place : declared) {
-    if (auto ok = check_path(place, false); !ok) return ok;
-    std::string path = absolute(place);
-    if (path == "/") return fail(Code::InvalidArgument, "'" + place + "' is the root folder");
-    if (std::ranges::find(into, path) == into.end()) into.push_back(std::move(path));
-  }
-  return {};
-}
-
-// Hidden files of a home are where keys are kept (~/.ssh, ~/.aws, ~/.netrc). A server whose working
-// directory is its home reads the rest of it.
-void Places::add_below(const Paths& roots, std::string_view rest, bool except_keys,
-                       PathSet& into) const {
-  for (const std::string& root : roots) {
-    if (root == "/") continue;  // says nothing about which files are meant
-    into.add(root + std::string(rest));
-    if (!except_keys) continue;
-    for (std::string_view home : {std::string_view(home_), std::string_view("/root")})
-      if (home != "/" && covers(root, home)) into.add(fmt::format("!{}/.*/**", home));
-    if (root == "/home") into.add("!/home/*/.*/**");
-  }
-}
-
-void Places::add_line(std::string_view line, PathSet& into) const {
-  const bool except = line.starts_with('!');
-  const std::string_view path = except ? line.substr(1) : line;
-  const std::string_view rest = path.substr(std::min(path.find('/'), path.size()));
-  const std::string mark = except ? "!" : "";
-  if (path.starts_with('~')) {
-    into.add(mark + absolute(path));
-  } else if (path.starts_with("$models") || path.starts_with("$scratch")) {
-    const bool models = path.starts_with("$models");
-    for (const std::string& root : models ? models_ : scratch_)
-      into.add(mark + root + std::string(rest));
-  } else if (path.starts_with("$cwd")) {
-    add_below(cwd_, rest, true, into);
-  } else if (path.starts_with("$environment")) {
-    add_below(environment_, rest, true, into);
-  } else {
-    into.add(mark + normal_path(path));
-  }
-}
 
 Status add_object(const Places& places, Action action, const std::string& object, PathSet& into) {
   if (auto ok = check_object(action, object, false); !ok) return ok;
@@ -223,33 +136,19 @@ Status check_phases(const Document& document) {
   return {};
 }
 
-Result<Places> bind_places(const Document& document, const Bindings& bindings) {
-  Places places(bindings);
-  Paths models, scratch;
-  for (const Paths* declared : {&document.models, &bindings.models})
-    if (auto ok = places.add_places(models, *declared); !ok)
-      return fail(std::move(ok.error()).in("models"));
-  for (const Paths* declared : {&document.scratch, &bindings.scratch})
-    if (auto ok = places.add_places(scratch, *declared); !ok)
-      return fail(std::move(ok.error()).in("scratch"));
-  places.set(std::move(models), std::move(scratch));
-  return places;
-}
-
 }  // namespace
 
 Result<Policy> Policy::bind(const Document& composed, const Bindings& bindings) {
   const std::string where = fmt::format("policy '{}'", composed.name);
   if (auto ok = check_phases(composed); !ok) return fail(std::move(ok.error()).in(where));
-  const auto places = bind_places(composed, bindings);
+  const auto places = Places::of(composed, bindings);
   if (!places) return fail(Error(places.error()).in(where));
   Policy policy;
   for (Phase phase : kPhases) {
     const auto i = static_cast<std::size_t>(phase);
     if (!composed.phases[i]) continue;
     auto boundary = bind_phase(*places, *composed.phases[i]);
-    if (!boundary)
-      return fail(std::move(boundary.error()).in(to_string(phase)).in(where));
+    if (!boundary) return fail(std::move(boundary.error()).in(to_string(phase)).in(where));
     policy.boundaries_[i] = std::move(*boundary);
   }
   policy.name_ = composed.name;

@@ -15,7 +15,8 @@ struct Unit {
   std::string_view name;
   std::int64_t ms;
 };
-constexpr std::array kUnits{Unit{"ms", 1}, Unit{"s", 1000}, Unit{"m", 60'000}, Unit{"h", 3'600'000}};
+constexpr std::array kUnits{Unit{"ms", 1}, Unit{"s", 1000}, Unit{"m", 60'000},
+                            Unit{"h", 3'600'000}};
 
 std::string_view kind_name(const Node& node) {
   switch (node.kind) {
@@ -65,10 +66,9 @@ tl::unexpected<Error> Field::wrong(std::string_view what) const {
 
 tl::unexpected<Error> Field::wrong_key(const Node& child, Words valid) const {
   const std::string place = path_.empty() ? "" : path_ + ": ";
-  return fail(Code::InvalidArgument,
-              fmt::format("{}:{}:{}: {}unknown key '{}'{}", source_, child.key_mark.line,
-                          child.key_mark.column, place, printable(child.key),
-                          suggest(child.key, valid)));
+  return fail(Code::InvalidArgument, fmt::format("{}:{}:{}: {}unknown key '{}'{}", source_,
+                                                 child.key_mark.line, child.key_mark.column, place,
+                                                 printable(child.key), suggest(child.key, valid)));
 }
 
 Status Field::need(Node::Kind kind, std::string_view expected) const {
@@ -116,8 +116,8 @@ Result<milliseconds> Field::duration() const {
     return milliseconds(*count * unit.ms);
   }
   if (count && digits == text.size())
-    return wrong(fmt::format("'{}' has no unit; write {}ms, {}s, {}m or {}h", text, text, text,
-                             text, text));
+    return wrong(
+        fmt::format("'{}' has no unit; write {}ms, {}s, {}m or {}h", text, text, text, text, text));
   return wrong(fmt::format("expected {}, not '{}'", kExpected, printable(text)));
 }
 

@@ -60,12 +60,17 @@ class Lifecycle {
     const char* note = nullptr;  // worth a health event
   };
 
-  bool take_in(const Happening& happening, Instant now);
+  void take_in(const Happening& happening, Instant now);
   void finish(bool done, Instant now);
   [[nodiscard]] std::optional<Due> next_due() const;
-  [[nodiscard]] bool starts_shutdown(int signal) const;
-  [[nodiscard]] bool serves_on(std::uint16_t port) const;
-  [[nodiscard]] std::optional<Instant> timeout_of(Phase next) const;
+  [[nodiscard]] std::optional<Due> listen_to_load() const;
+  [[nodiscard]] std::optional<Due> timeout_to_load() const;
+  [[nodiscard]] std::optional<Due> quiet_to_warmup() const;
+  [[nodiscard]] std::optional<Due> settle_to_serve() const;
+  [[nodiscard]] std::optional<Due> timeout_to_serve() const;
+  [[nodiscard]] const std::optional<Trigger>& trigger(Phase phase) const {
+    return triggers_[static_cast<std::size_t>(phase)];
+  }
   void enter(Phase to, std::vector<Effect>& effects);
   void arm(std::optional<Instant> at, std::vector<Effect>& effects);
 

@@ -64,8 +64,7 @@ std::string suggest(std::string_view word, Words words) {
 }
 
 std::string not_one_of(std::string_view word, Words words) {
-  std::string text =
-      fmt::format("'{}' is not one of {}", printable(word), fmt::join(words, ", "));
+  std::string text = fmt::format("'{}' is not one of {}", printable(word), fmt::join(words, ", "));
   if (const auto meant = nearest(word, words)) text += fmt::format("; did you mean '{}'?", *meant);
   return text;
 }

@@ -10,7 +10,7 @@ namespace moat::policies {
 std::string errno_name(int err);  // "EACCES"; "E?999" for a number without a name
 std::optional<int> errno_from(std::string_view name);
 
-std::string signal_name(int signal);  // "TERM"
+std::string signal_name(int signal);                    // "TERM"
 std::optional<int> signal_from(std::string_view name);  // "TERM" or "SIGTERM"
 
 }  // namespace moat::policies

@@ -31,9 +31,9 @@ bool is_ip(const std::string& text, int family) {
 bool is_host(std::string_view text) {
   if (text.empty() || text.size() > 253 || text.front() == '-' || text.front() == '.') return false;
   const bool digits = text.find_first_not_of("0123456789.") == std::string_view::npos;
-  return !digits && text.find_first_not_of("abcdefghijklmnopqrstuvwxyz"
-                                           "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.") ==
-                        std::string_view::npos;
+  return !digits && text.find_first_not_of(
+                        "abcdefghijklmnopqrstuvwxyz"
+                        "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.") == std::string_view::npos;
 }
 
 // An address, with a prefix length or without.
@@ -51,7 +51,8 @@ Status check_set(Action action, std::string_view name, bool quiet) {
   if (set == nullptr) return wrong("unknown set '{}'{}", printable(name), suggest(name, names));
   if (action != Action::NetworkAccess) {
     if (!set->content.empty()) return {};
-  } else if (set->network == NamedSet::Network::Allow || (quiet && set->network != NamedSet::Network::None)) {
+  } else if (set->network == NamedSet::Network::Allow ||
+             (quiet && set->network != NamedSet::Network::None)) {
     return {};
   } else if (set->network == NamedSet::Network::QuietOnly) {
     return wrong("'{}' can only be quiet: nothing can check it soundly yet", name);
@@ -82,7 +83,8 @@ bool takes_objects(Action action) {
 }
 
 Status check_path(std::string_view path, bool globs) {
-  if (path.size() > kMaxObject) return wrong("a path of {} bytes; at most {}", path.size(), kMaxObject);
+  if (path.size() > kMaxObject)
+    return wrong("a path of {} bytes; at most {}", path.size(), kMaxObject);
   if (path.starts_with('~') && path != "~" && !path.starts_with("~/"))
     return wrong("'{}': '~' is the container's home and is followed by '/'", printable(path));
   if (!path.starts_with('/') && !path.starts_with('~'))

@@ -16,7 +16,8 @@ Status read_constant(const Field& field, std::string_view expected) {
   const auto text = field.text();
   if (!text) return fail(text.error());
   if (*text == expected) return {};
-  return field.wrong(fmt::format("'{}' is not supported; it must be '{}'", printable(*text), expected));
+  return field.wrong(
+      fmt::format("'{}' is not supported; it must be '{}'", printable(*text), expected));
 }
 
 Status read_name(const Field& field, Document& into) {

@@ -95,7 +95,8 @@ Status read_phase_rules(const Field& field, PhaseRules& into) {
   if (auto ok = field.need(Node::Kind::Map, "a mapping of actions"); !ok) return ok;
   std::vector<std::string_view> groups;
   for (Action action : kActions)
-    if (groups.empty() || groups.back() != split(action).group) groups.push_back(split(action).group);
+    if (groups.empty() || groups.back() != split(action).group)
+      groups.push_back(split(action).group);
   for (const Node& child : field.node().items) {
     if (std::ranges::find(groups, child.key) == groups.end()) return field.wrong_key(child, groups);
     if (auto ok = read_group(field.member(child), into); !ok) return ok;

@@ -113,15 +113,17 @@ Status read_purpose(const Field& field, Document& into) {
 }
 
 constexpr std::array kSpec{
-    Key<Document>{"extends", read_extends},       Key<Document>{"mode", read_mode},
-    Key<Document>{"onViolation", read_reaction},  Key<Document>{"models", read_models},
-    Key<Document>{"scratch", read_scratch},       Key<Document>{"sessions", read_sessions},
-    Key<Document>{"purpose", read_purpose},       Key<Document>{"transitions", read_transitions},
+    Key<Document>{"extends", read_extends},      Key<Document>{"mode", read_mode},
+    Key<Document>{"onViolation", read_reaction}, Key<Document>{"models", read_models},
+    Key<Document>{"scratch", read_scratch},      Key<Document>{"sessions", read_sessions},
+    Key<Document>{"purpose", read_purpose},      Key<Document>{"transitions", read_transitions},
     Key<Document>{"phases", read_phases},
 };
 
 }  // namespace
 
-Status read_spec(const Field& field, Document& into) { return read_keys(field, kSpec, into); }
+Status read_spec(const Field& field, Document& into) {
+  return read_keys(field, kSpec, into);
+}
 
 }  // namespace moat::policies

@@ -43,7 +43,8 @@ Status read_signal(const Field& field, Trigger& into) {
   into.signal = signal_from(*text);
   constexpr std::array<std::string_view, 6> kUsual{"TERM", "INT", "QUIT", "HUP", "USR1", "USR2"};
   if (!into.signal)
-    return field.wrong(fmt::format("'{}' is not a signal{}", printable(*text), suggest(*text, kUsual)));
+    return field.wrong(
+        fmt::format("'{}' is not a signal{}", printable(*text), suggest(*text, kUsual)));
   if (*into.signal == SIGKILL || *into.signal == SIGSTOP)
     return field.wrong(fmt::format("{} leaves no time for another phase", *text));
   return {};

@@ -83,7 +83,9 @@ bool is_normal(std::string_view path) {
 
 }  // namespace
 
-void PathSet::add(std::string pattern) { patterns_.push_back(std::move(pattern)); }
+void PathSet::add(std::string pattern) {
+  patterns_.push_back(std::move(pattern));
+}
 
 bool PathSet::contains(std::string_view path) const {
   if (!is_normal(path)) return false;

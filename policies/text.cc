@@ -46,10 +46,11 @@ std::optional<std::size_t> find_invalid_utf8(std::string_view text) {
 
 bool is_control(char32_t value) {
   if (value < 0x20 || (value >= 0x7F && value < 0xA0)) return true;
-  if (value == 0x061C || value == 0xFEFF) return true;       // Arabic letter mark, zero-width no-break
-  if (value >= 0x200B && value <= 0x200F) return true;       // zero width, left/right-to-left mark
-  if (value >= 0x2028 && value <= 0x202E) return true;       // separators, embeddings, overrides
-  return value >= 0x2060 && value <= 0x206F;                 // word joiner, isolates
+  if (value == 0x061C || value == 0xFEFF) return true;  // Arabic letter mark, zero-width no-break
+  if (value >= 0x200B && value <= 0x200F) return true;  // zero width, left/right-to-left mark
+  if (value >= 0x2028 && value <= 0x202E) return true;  // separators, embeddings, overrides
+  if (value >= 0x2060 && value <= 0x206F) return true;  // word joiner, isolates
+  return value >= 0xE0000 && value <= 0xE007F;          // tags
 }
 
 std::string printable(std::string_view text, std::size_t limit) {

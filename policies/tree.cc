@@ -20,9 +20,8 @@ Mark mark_of(std::string_view text, std::size_t offset) {
 
 Status check_bytes(std::string_view text, std::string_view source) {
   if (text.size() > kMaxPolicyBytes)
-    return fail(Code::ResourceExhausted,
-                fmt::format("{}: {} bytes; a policy has at most {}", source, text.size(),
-                            kMaxPolicyBytes));
+    return fail(Code::ResourceExhausted, fmt::format("{}: {} bytes; a policy has at most {}",
+                                                     source, text.size(), kMaxPolicyBytes));
   const auto refuse = [&](std::size_t at, std::string_view what) {
     const Mark mark = mark_of(text, at);
     return fail(Code::InvalidArgument,
@@ -65,6 +64,8 @@ bool TreeBuilder::put(Node node) {
   if (parent.node.kind == Node::Kind::Map) {
     node.key = std::move(parent.key);
     node.key_mark = parent.key_mark;
+    // A value that is not there has no place of its own.
+    if (node.kind == Node::Kind::Null) node.mark = node.key_mark;
     parent.has_key = false;
   }
   parent.node.items.push_back(std::move(node));
@@ -120,8 +121,8 @@ Result<std::vector<Node>> read_trees(std::string_view text, std::string_view sou
   const bool braces = start != std::string_view::npos && text[start] == '{';
   if (braces && read_json(text, json)) return std::move(json.roots());
   if (read_yaml(text, yaml)) return std::move(yaml.roots());
-  const bool quoted = braces && text.find_first_not_of(" \t\r\n", start + 1) ==
-                                    text.find('"', start + 1);
+  const bool quoted =
+      braces && text.find_first_not_of(" \t\r\n", start + 1) == text.find('"', start + 1);
   const Fault& fault = quoted ? json.fault() : yaml.fault();
   return fail(Code::InvalidArgument,
               fmt::format("{}:{}:{}: {}", source, fault.mark.line, fault.mark.column, fault.what));

@@ -50,8 +50,8 @@ class Handler {
  private:
   Mark word_start() {
     std::size_t start = stream_.Tell();
-    while (start > 0 && std::string_view(" \t\r\n,:[{").find(text_[start - 1]) ==
-                            std::string_view::npos)
+    while (start > 0 &&
+           std::string_view(" \t\r\n,:[{").find(text_[start - 1]) == std::string_view::npos)
       --start;
     return at(start);
   }

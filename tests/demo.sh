@@ -13,7 +13,7 @@ for part in lib/{common,kernel,packages,apt,rootfs,build,containerd} demo/{world
   source "$TESTS/$part.sh"
 done
 
-usage() { sed -n '5,7s/^# \?//p' "$TESTS/demo.sh"; }
+usage() { sed -n '/^# usage:/,/^set/{/shellcheck/!s/^# \?//p}' "$TESTS/${0##*/}"; }
 
 TORCH=() STOCK_ONLY=
 for argument in "$@"; do

@@ -11,7 +11,7 @@ for part in common kernel packages apt rootfs build; do
   source "$TESTS/lib/$part.sh"
 done
 
-usage() { sed -n '4,6s/^# \?//p' "$TESTS/run.sh"; }
+usage() { sed -n '/^# usage:/,/^set/{/shellcheck/!s/^# \?//p}' "$TESTS/${0##*/}"; }
 
 BUILD_ONLY='' LABELS=()
 for argument in "$@"; do

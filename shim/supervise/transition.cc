@@ -66,8 +66,10 @@ Status transition(pid_t pid, std::uint64_t start_time, const std::vector<std::st
   const std::string proc = "/proc/" + std::to_string(pid);
   // Everything of the host's /proc is opened before the container's takes its place.
   const auto ns = oci::open_file(proc + "/ns/mnt", O_RDONLY);
+  const auto root = oci::open_file(proc + "/root", O_PATH | O_DIRECTORY);
   const auto mounts = mounts_of(pid);
   if (!ns) return fail(Error(ns.error()));
+  if (!root) return fail(Error(root.error()));
   if (!mounts) return fail(Error(mounts.error()));
   if (auto kept = keep_host_proc(); !kept) return kept;
   if (oci::start_time_of(pid) != start_time)

@@ -16,8 +16,10 @@ Result<std::unique_ptr<Watched>> Watched::create(SupervisorParts& parts, hooks::
   if (!document) return fail(std::move(document.error()));
   auto policy = policies::Policy::bind(*document, adopt.bindings);
   if (!policy) return fail(std::move(policy.error()));
-  return std::unique_ptr<Watched>(
+  std::unique_ptr<Watched> self(
       new Watched(parts, std::move(adopt), std::move(*policy), std::move(events)));
+  self->step(policies::TimerFired{});  // arms the bound of `init`
+  return self;
 }
 
 Watched::Watched(SupervisorParts& parts, hooks::Adopt adopt, policies::Policy policy,

@@ -3,6 +3,7 @@
 # after the other compiles nothing twice.
 
 MOAT_BIN=$MOAT_BUILD/bin
+export CCACHE_DIR=${CCACHE_DIR:-$MOAT_CACHE/ccache}
 PRODUCT=(containerd-shim-moat-v2 moatctl moat-hook)
 
 # build_product: the binaries only. An existing configuration is kept as it is: a tree that is set

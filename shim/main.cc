@@ -1,0 +1,65 @@
+// The shim's binary: which of its roles it plays.
+#include <cstdio>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "shim/command_line.h"
+#include "shim/delete.h"
+#include "shim/info.h"
+#include "shim/server.h"
+#include "shim/start.h"
+#include "shim/task/mounts.h"
+
+namespace moat::shim {
+
+namespace {
+
+// "unmount FOLDER": what may take as long as a disk needs, out of the server's way.
+int unmount_main(const char* folder) {
+  const auto unmounted = unmount_tree(folder);
+  if (unmounted) return 0;
+  std::fputs(unmounted.error().what.c_str(), stderr);
+  return 1;
+}
+
+int shim_main(const std::vector<std::string>& arguments) {
+  const auto line = parse_command_line(arguments);
+  if (!line) {
+    std::fprintf(stderr, "%s\n%s", line.error().what.c_str(), usage().c_str());
+    return 2;
+  }
+  if (line->help) {
+    std::fputs(usage().c_str(), stderr);
+    return 0;
+  }
+  if (line->version) {
+    std::fputs(version_text().c_str(), stdout);
+    return 0;
+  }
+  if (line->info) return info_main();
+  if (line->ns.empty()) {
+    std::fputs("shim namespace cannot be empty\n", stderr);
+    return 1;
+  }
+  switch (line->action) {
+    case Action::Serve:
+      return serve_main(*line);
+    case Action::Start:
+      return start_main(*line);
+    case Action::Delete:
+      return delete_main(*line);
+  }
+  return 2;
+}
+
+}  // namespace
+
+}  // namespace moat::shim
+
+int main(int argc, char** argv) {
+  // The first argument chooses a role; containerd's own command lines begin with a flag.
+  const std::string_view role = argc > 1 ? argv[1] : "";
+  if (role == "unmount" && argc == 3) return moat::shim::unmount_main(argv[2]);
+  return moat::shim::shim_main({argv + (argc > 0 ? 1 : 0), argv + argc});
+}

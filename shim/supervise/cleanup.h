@@ -1,0 +1,13 @@
+// What `delete` does about supervision, when the shim itself may have been killed.
+#pragma once
+
+#include <string>
+
+#include "policies/result.h"
+
+namespace moat::shim {
+
+// Removes what supervision left in a bundle. Idempotent, and well within delete's five seconds.
+Status supervise_cleanup(const std::string& bundle);
+
+}  // namespace moat::shim

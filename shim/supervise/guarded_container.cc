@@ -1,0 +1,172 @@
+#include "shim/supervise/guarded_container.h"
+
+#include "oci/spawn.h"
+#include "oci/sys.h"
+#include "shim/log.h"
+#include "shim/supervise/marks.h"
+
+namespace moat::shim {
+
+using policies::Phase;
+
+namespace {
+
+// A runtime that has returned has handed over its listener; only our own queue is behind.
+constexpr std::chrono::milliseconds kListenerDeadline{2000};
+// Must be shorter than the supervisor's own bound, so that its reason is ours.
+constexpr std::chrono::milliseconds kFlipDeadline{10000};
+constexpr std::chrono::milliseconds kSignalDeadline{1000};
+
+}  // namespace
+
+Result<std::unique_ptr<GuardedContainer>> GuardedContainer::create(oci::Loop& loop,
+                                                                   SupervisorLink& link,
+                                                                   GuardedPlan plan,
+                                                                   OnGone on_gone) {
+  std::unique_ptr<GuardedContainer> self(
+      new GuardedContainer(loop, link, std::move(plan), std::move(on_gone)));
+  auto socket = ListenerSocket::create(
+      loop, self->plan_.listener_path,
+      [raw = self.get()](Handover handover) { raw->on_listener(std::move(handover)); },
+      [raw = self.get()](const std::string& what) {
+        log_warning(what, {{"id", raw->id()}});
+      });
+  if (!socket) return fail(std::move(socket.error()));
+  self->socket_ = std::move(*socket);
+  return self;
+}
+
+GuardedContainer::~GuardedContainer() {
+  *alive_ = false;
+  loop_.cancel(created_deadline_);
+  (void)link_.send(hooks::Forget{id()});
+  on_gone_(id());
+}
+
+// One "creating" hand-over and one "running" for each exec that is being started; anything else is
+// not ours, and its listener is closed: its filter then refuses.
+void GuardedContainer::on_listener(Handover handover) {
+  const bool session = handover.state.status != "creating";
+  const bool expected = session ? pending_sessions_ > 0 : !listening_;
+  if (handover.state.id != id() || handover.state.metadata != id() || !expected) {
+    log_warning("an unexpected seccomp listener was refused", {{"id", id()}});
+    return;
+  }
+  if (session)
+    --pending_sessions_;
+  else
+    listening_ = true;
+  const hooks::Listen message{id(), handover.state.pid, session};
+  if (auto sent = link_.send(message, {handover.listener.raw()}); !sent)
+    log_error("seccomp listener: " + sent.error().what, {{"id", id()}});
+  if (!session && created_) settle(place_marks());
+}
+
+void GuardedContainer::created(pid_t init, std::function<void(Status)> done) {
+  plan_.held.clear();
+  init_ = init;
+  init_start_ = oci::start_time_of(init);
+  created_ = std::move(done);
+  if (listening_) {
+    settle(place_marks());
+    return;
+  }
+  created_deadline_ = loop_.after(kListenerDeadline, [this] {
+    settle(fail(Code::FailedPrecondition,
+                "the runtime did not hand over the seccomp listener; moat needs runc 1.1 or newer, "
+                "or crun 0.19 or newer, built with seccomp"));
+  });
+}
+
+void GuardedContainer::settle(Status status) {
+  loop_.cancel(created_deadline_);
+  if (auto done = std::exchange(created_, nullptr)) done(std::move(status));
+}
+
+Status GuardedContainer::place_marks() {
+  auto group = make_group();
+  if (!group) return fail(std::move(group.error()));
+  if (auto marked = mark_points(group->raw(), init_, plan_.model_mounts); !marked) return marked;
+  group_ = std::move(*group);
+  return link_.send(hooks::Watch{id(), init_}, {group_.raw()});
+}
+
+void GuardedContainer::session_starting(const std::string&) {
+  ++pending_sessions_;
+}
+
+void GuardedContainer::session_started(const std::string& exec_id, pid_t pid) {
+  if (pid > 0)
+    (void)link_.send(hooks::SessionStarted{id(), exec_id, pid});
+  else if (pending_sessions_ > 0)
+    --pending_sessions_;  // it failed before its listener came
+}
+
+void GuardedContainer::signalling(int signal, std::function<void()> then) {
+  link_.ask(
+      [&](std::uint64_t ticket) {
+        return hooks::Signalling{id(), signal, ticket};
+      },
+      kSignalDeadline, [then = std::move(then)](const hooks::Message*) { then(); });
+}
+
+void GuardedContainer::enter(Phase phase) {
+  if (phase != Phase::Load) {
+    entered(phase, {});
+    return;
+  }
+  if (plan_.mode == policies::Mode::Enforce)
+    make_readonly();
+  else
+    entered(phase, mark_all(group_.raw(), init_));
+}
+
+// Everything but the islands turns read-only, then every open is asked about; the artifact's open
+// waits until both are in force.
+void GuardedContainer::make_readonly() {
+  oci::Command command;
+  command.path = "/proc/self/exe";
+  command.argv = {"containerd-shim-moat-v2", "transition", std::to_string(init_),
+                  std::to_string(init_start_)};
+  for (const std::string& island : plan_.islands) command.argv.push_back(island);
+  command.cwd = "/";
+  oci::run(loop_, std::move(command), {}, kFlipDeadline,
+           [this, alive = alive_](const Result<oci::RunResult>& run) {
+             if (!*alive) return;
+             Status status;
+             if (!run)
+               status = fail(Error(run.error()));
+             else if (run->timed_out)
+               status = fail(Code::DeadlineExceeded, "the read-only flip did not end in time");
+             else if (run->exit.status != 0)
+               status = fail(Code::FailedPrecondition, run->output);
+             else
+               status = mark_all(group_.raw(), init_);
+             entered(Phase::Load, status);
+           });
+}
+
+void GuardedContainer::entered(Phase phase, const Status& status) {
+  hooks::Entered message{id(), phase, {}};
+  if (!status) message.error = status.error().what;
+  if (message.error.empty() && !status) message.error = "failed without a reason";
+  (void)link_.send(message);
+}
+
+void GuardedContainer::freeze() {
+  auto cgroups = oci::read_file("/proc/" + std::to_string(init_) + "/cgroup");
+  if (!cgroups) return;
+  // cgroup2 first (alone or beside v1), then the v1 freezer.
+  for (std::size_t at = 0; at < cgroups->size();) {
+    const std::size_t end = std::min(cgroups->find('\n', at), cgroups->size());
+    const std::string line = cgroups->substr(at, end - at);
+    at = end + 1;
+    if (line.starts_with("0::/") && line.size() > 4) {
+      for (const char* root : {"/sys/fs/cgroup", "/sys/fs/cgroup/unified"})
+        if (auto fd = oci::open_file(root + line.substr(3) + "/cgroup.freeze", 1 /* O_WRONLY */))
+          if (oci::write_all(fd->raw(), "1")) return;
+    }
+  }
+}
+
+}  // namespace moat::shim

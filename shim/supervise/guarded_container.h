@@ -1,0 +1,69 @@
+// One supervised container, as the shim sees it: makes what needs privilege and hands it over.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "oci/loop.h"
+#include "policies/document.h"
+#include "shim/supervise/guard.h"
+#include "shim/supervise/listener_socket.h"
+#include "shim/supervise/supervisor_link.h"
+
+namespace moat::shim {
+
+struct GuardedPlan {
+  NewContainer container;
+  policies::Mode mode = policies::Mode::Audit;
+  std::vector<std::string> model_mounts;  // marked from the start: their first open begins `load`
+  std::vector<std::string> islands;       // stay writable from `load` on
+  std::string listener_path;
+  std::vector<UniqueFd>
+      held;  // what mount sources lead through, until the runtime has mounted them
+};
+
+class GuardedContainer : public Guarded {
+ public:
+  using OnGone = std::function<void(const std::string& id)>;
+
+  static Result<std::unique_ptr<GuardedContainer>> create(oci::Loop& loop, SupervisorLink& link,
+                                                          GuardedPlan plan, OnGone on_gone);
+  ~GuardedContainer() override;
+
+  void created(pid_t init, std::function<void(Status)> done) override;
+  void session_starting(const std::string& exec_id) override;
+  void session_started(const std::string& exec_id, pid_t pid) override;
+  void signalling(int signal, std::function<void()> then) override;
+
+  void enter(policies::Phase phase);  // the supervisor asks for a transition
+  void freeze();                      // reaction `quarantine`
+  [[nodiscard]] const std::string& id() const { return plan_.container.id; }
+  [[nodiscard]] pid_t init() const { return init_; }
+
+ private:
+  GuardedContainer(oci::Loop& loop, SupervisorLink& link, GuardedPlan plan, OnGone on_gone)
+      : loop_(loop), link_(link), plan_(std::move(plan)), on_gone_(std::move(on_gone)) {}
+  void on_listener(Handover handover);
+  void settle(Status status);  // answers created()
+  Status place_marks();
+  void make_readonly();
+  void entered(policies::Phase phase, const Status& status);
+
+  oci::Loop& loop_;
+  SupervisorLink& link_;
+  GuardedPlan plan_;
+  OnGone on_gone_;
+  std::unique_ptr<ListenerSocket> socket_;
+  UniqueFd group_;  // a second holder: opens must not be let through when the supervisor dies
+  pid_t init_ = 0;
+  std::uint64_t init_start_ = 0;
+  bool listening_ = false;
+  int pending_sessions_ = 0;
+  std::function<void(Status)> created_;
+  oci::Loop::TimerId created_deadline_ = 0;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+};
+
+}  // namespace moat::shim

@@ -1,0 +1,51 @@
+#include "shim/supervise/state_dir.h"
+
+#include <dirent.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <cstdlib>
+#include <nlohmann/json.hpp>
+
+#include "oci/sha256.h"
+#include "oci/sys.h"
+
+namespace moat::shim {
+
+std::string listener_path(const std::string& state_dir, const std::string& ns,
+                          const std::string& id) {
+  return state_dir + "/" + oci::sha256_hex(ns + "/" + id).substr(0, 16) + ".sock";
+}
+
+Result<ShimRecord> ShimRecord::write(const std::string& state_dir, const Identity& identity) {
+  const std::string folder = state_dir + "/shims";
+  if (auto made = oci::make_dirs(folder, 0700); !made) return fail(std::move(made.error()));
+  const nlohmann::json record{{"pid", ::getpid()},
+                              {"namespace", identity.ns},
+                              {"id", identity.id},
+                              {"socket", identity.socket}};
+  std::string path = folder + "/" + std::to_string(::getpid()) + ".json";
+  if (auto written = oci::write_file_atomic(path, record.dump() + "\n", 0600); !written)
+    return fail(std::move(written.error()));
+  return ShimRecord(std::move(path));
+}
+
+ShimRecord::~ShimRecord() {
+  if (!path_.empty()) ::unlink(path_.c_str());
+}
+
+void clean_state(const std::string& state_dir, const std::string& ns, const std::string& id) {
+  ::unlink(listener_path(state_dir, ns, id).c_str());
+  const std::string folder = state_dir + "/shims";
+  DIR* dir = ::opendir(folder.c_str());
+  if (dir == nullptr) return;
+  while (const dirent* entry = ::readdir(dir)) {
+    const auto pid = static_cast<pid_t>(std::atoi(entry->d_name));
+    if (pid > 0 && ::kill(pid, 0) != 0 && errno == ESRCH)
+      ::unlink((folder + "/" + entry->d_name).c_str());
+  }
+  ::closedir(dir);
+}
+
+}  // namespace moat::shim

@@ -1,0 +1,37 @@
+// What moat keeps in its state folder (/run/moat), and how it goes away when a shim could not clean
+// up behind itself.
+#pragma once
+
+#include <sys/types.h>
+
+#include <string>
+#include <utility>
+
+#include "policies/result.h"
+
+namespace moat::shim {
+
+// Bundle paths under containerd are too long for a socket; the hash is as unique as the id.
+std::string listener_path(const std::string& state_dir, const std::string& ns,
+                          const std::string& id);
+
+// Lets tools find a running shim: <state_dir>/shims/<pid>.json, removed with the object.
+class ShimRecord {
+ public:
+  struct Identity {
+    std::string ns, id, socket;
+  };
+  static Result<ShimRecord> write(const std::string& state_dir, const Identity& identity);
+  ShimRecord(ShimRecord&& other) noexcept : path_(std::exchange(other.path_, {})) {}
+  ShimRecord& operator=(ShimRecord&&) = delete;
+  ~ShimRecord();
+
+ private:
+  explicit ShimRecord(std::string path) : path_(std::move(path)) {}
+  std::string path_;
+};
+
+// After a crash: removes the container's socket and the records of shims that are gone.
+void clean_state(const std::string& state_dir, const std::string& ns, const std::string& id);
+
+}  // namespace moat::shim

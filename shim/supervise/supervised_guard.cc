@@ -1,0 +1,150 @@
+#include "shim/supervise/supervised_guard.h"
+
+#include <fcntl.h>
+
+#include "oci/places.h"
+#include "oci/sys.h"
+#include "shim/log.h"
+#include "shim/supervise/event_file.h"
+#include "shim/supervise/state_dir.h"
+
+namespace moat::shim {
+
+namespace {
+
+constexpr std::chrono::milliseconds kStatusDeadline{500};
+
+#if defined(__x86_64__)
+constexpr policies::Arch kArch = policies::Arch::X86_64;
+#else
+constexpr policies::Arch kArch = policies::Arch::Arm64;
+#endif
+
+std::string rootfs_of(const NewContainer& container, const oci::Spec& spec) {
+  const std::string root = spec.root_path();
+  return root.starts_with('/') ? root : container.bundle + "/" + root;
+}
+
+Result<oci::Spec> read_spec(const std::string& path) {
+  auto text = oci::read_file(path);
+  if (!text) return fail(std::move(text.error()));
+  return oci::Spec::parse(*text);
+}
+
+Result<UniqueFd> open_event_file(const std::string& path) {
+  auto file = oci::make_dirs(path.substr(0, path.rfind('/')), 0750).and_then([&] {
+    return oci::open_file(path, O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW, 0640);
+  });
+  if (file) return file;
+  return fail(std::move(file.error())
+                  .in("events cannot be written (set log_dir in the node configuration to a folder "
+                      "that root can write)"));
+}
+
+}  // namespace
+
+SupervisedGuard::SupervisedGuard(oci::Loop& loop, oci::NodeConfig config)
+    : loop_(loop),
+      config_(std::move(config)),
+      link_(
+          loop, [this](const hooks::Message& message) { on_message(message); },
+          [this] { supervisor_lost(); }) {}
+
+Result<std::unique_ptr<Guarded>> SupervisedGuard::prepare(const NewContainer& container) {
+  const std::string config = container.bundle + "/config.json";
+  auto spec = read_spec(config);
+  if (!spec) return fail(std::move(spec.error()));
+  const std::string rootfs = rootfs_of(container, *spec);
+  auto selection = oci::select(*spec, config_, rootfs);
+  if (!selection) return fail(std::move(selection.error()));
+  if (!*selection) return std::unique_ptr<Guarded>();
+
+  oci::Selection& chosen = **selection;
+  auto places = oci::find_places(*spec, rootfs, chosen.policy, chosen.mode);
+  if (!places) return fail(std::move(places.error()));
+  if (auto bound = oci::bind_places(chosen, *places); !bound) return fail(Error(bound.error()));
+
+  oci::RewriteInput input;
+  input.mode = chosen.mode;
+  input.arch = kArch;
+  input.plan = policies::compile(chosen.policy, chosen.mode);
+  input.listener_path = listener_path(config_.state_dir, container.ns, container.id);
+  input.listener_metadata = container.id;
+  input.rootfs = rootfs;
+  input.mount_points = places->mount_points;
+  input.models = places->models;
+  input.scratch = places->scratch;
+  auto rewritten = oci::rewrite(*spec, input);
+  if (!rewritten) return fail(std::move(rewritten.error()));
+  for (const auto* notes : {&places->notes, &rewritten->notes})
+    for (const std::string& note : *notes) log_info(note, {{"id", container.id}});
+
+  if (auto made = oci::make_dirs(config_.state_dir, 0700); !made) return fail(Error(made.error()));
+  if (auto adopted = adopt(container, *spec, chosen); !adopted) return fail(Error(adopted.error()));
+  GuardedPlan plan{container,
+                   chosen.mode,
+                   std::move(rewritten->model_mounts),
+                   std::move(rewritten->islands),
+                   input.listener_path,
+                   std::move(places->held)};
+  auto guarded = GuardedContainer::create(loop_, link_, std::move(plan),
+                                          [this](const std::string& id) { containers_.erase(id); });
+  if (!guarded) {
+    (void)link_.send(hooks::Forget{container.id});
+    return fail(std::move(guarded.error()));
+  }
+  if (auto written = oci::write_file_atomic(config, spec->dump(), 0600); !written)
+    return fail(Error(written.error()));
+  containers_[container.id] = guarded->get();
+  return std::unique_ptr<Guarded>(std::move(*guarded));
+}
+
+Status SupervisedGuard::adopt(const NewContainer& container, const oci::Spec& spec,
+                              const oci::Selection& selection) {
+  hooks::Adopt message;
+  message.container = identity_of(container, spec);
+  message.policy_json = policies::to_json(selection.composed);
+  message.bindings = selection.bindings;
+  message.mode = selection.mode;
+  message.policy_digest = "sha256:" + selection.digest;
+  message.policy_source = selection.source;
+  auto events = open_event_file(event_file_of(message.container, config_.log_dir));
+  if (!events) return fail(std::move(events.error()));
+  if (auto running = link_.ensure(); !running) return running;
+  return link_.send(message, {events->raw()});
+}
+
+void SupervisedGuard::on_message(const hooks::Message& message) {
+  if (const auto* enter = std::get_if<hooks::Enter>(&message)) {
+    const auto found = containers_.find(enter->id);
+    if (found != containers_.end()) found->second->enter(enter->phase);
+  } else if (const auto* freeze = std::get_if<hooks::Freeze>(&message)) {
+    const auto found = containers_.find(freeze->id);
+    if (found != containers_.end()) found->second->freeze();
+  }
+}
+
+// Nobody answers any more, and a listener cannot be attached again: what ran under it must end.
+void SupervisedGuard::supervisor_lost() {
+  const auto orphans = containers_;
+  for (const auto& [id, container] : orphans) {
+    log_error("the supervisor is gone: the container is killed, because nothing may run unanswered",
+              {{"id", id}});
+    if (kill_container_) kill_container_(id);
+  }
+}
+
+void SupervisedGuard::ask_status(std::function<void(std::vector<hooks::ContainerStatus>)> done) {
+  link_.ask([](std::uint64_t ticket) { return hooks::Ask{ticket}; }, kStatusDeadline,
+            [done = std::move(done)](const hooks::Message* message) {
+              const auto* told = message ? std::get_if<hooks::Told>(message) : nullptr;
+              done(told ? told->containers : std::vector<hooks::ContainerStatus>());
+            });
+}
+
+pid_t SupervisedGuard::init_of(const std::string& id) const {
+  const auto found = containers_.find(id);
+  return found == containers_.end() ? 0 : found->second->init();
+}
+
+}  // namespace moat::shim

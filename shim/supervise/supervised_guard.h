@@ -1,0 +1,40 @@
+// Supervision for real: chooses the policy, rewrites config.json, runs one supervisor for the pod
+// and carries out what it asks for.
+#pragma once
+
+#include <map>
+
+#include "oci/node_config.h"
+#include "oci/select.h"
+#include "shim/supervise/guarded_container.h"
+
+namespace moat::shim {
+
+class SupervisedGuard : public Guard {
+ public:
+  SupervisedGuard(oci::Loop& loop, oci::NodeConfig config);
+
+  Result<std::unique_ptr<Guarded>> prepare(const NewContainer& container) override;
+  void on_lost(std::function<void(const std::string& id)> kill_container) override {
+    kill_container_ = std::move(kill_container);
+  }
+
+  // What the control service tells: the supervisor's word on its containers (none: not running).
+  void ask_status(std::function<void(std::vector<hooks::ContainerStatus>)> done);
+  [[nodiscard]] pid_t supervisor_pid() const { return link_.pid(); }
+  [[nodiscard]] pid_t init_of(const std::string& id) const;
+
+ private:
+  Status adopt(const NewContainer& container, const oci::Spec& spec,
+               const oci::Selection& selection);
+  void on_message(const hooks::Message& message);
+  void supervisor_lost();
+
+  oci::Loop& loop_;
+  oci::NodeConfig config_;
+  SupervisorLink link_;
+  std::map<std::string, GuardedContainer*> containers_;  // owned by the Task service
+  std::function<void(const std::string&)> kill_container_;
+};
+
+}  // namespace moat::shim

@@ -1,0 +1,37 @@
+// One container: its init, its execs, and what is needed to run and to remove it.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "oci/runc.h"
+#include "shim/cgroups/cgroup.h"
+#include "shim/supervise/guard.h"
+#include "shim/task/options.h"
+#include "shim/task/process.h"
+
+namespace moat::shim {
+
+struct Container {
+  std::string id, bundle;
+  RuntimeOptions options;
+  oci::RuncConfig runc;
+  bool mounted = false;       // we have mounted its root file system
+  bool private_pids = false;  // the kernel ends the rest when init ends
+  std::shared_ptr<Process> init;
+  std::map<std::string, std::shared_ptr<Process>> execs;
+  std::unique_ptr<Guarded> guarded;  // null: not supervised
+  std::optional<Cgroup> cgroup;
+  std::optional<ExitRecord> init_exit;  // known, but told only after every exec's
+
+  [[nodiscard]] std::string rootfs() const { return bundle + "/rootfs"; }
+  [[nodiscard]] std::string init_pid_file() const { return bundle + "/init.pid"; }
+  [[nodiscard]] bool has_live_execs() const;
+
+  // Ends what is left of it, whatever it shares.
+  void kill_all() const;
+};
+
+}  // namespace moat::shim

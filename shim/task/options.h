@@ -1,0 +1,38 @@
+// The runtime options of a container: decoded from what containerd sends, kept in the bundle.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "policies/result.h"
+#include "shim/proto/wire.pb.h"
+
+namespace moat::shim {
+
+struct RuntimeOptions {
+  std::string binary = "runc";
+  std::string root = "/run/containerd/runc";  // without the namespace
+  std::string shim_cgroup;
+  bool systemd_cgroup = false;
+  bool no_pivot_root = false;
+  bool no_new_keyring = false;
+  std::uint32_t io_uid = 0;
+  std::uint32_t io_gid = 0;
+};
+
+// Absent options are the defaults; a type nobody knows is an error that names the ones we do.
+Result<RuntimeOptions> decode_options(const moat::wire::Any& any);
+
+// containerd's TOML table of options, as far as runc's shim knows keys: `Key = value` lines.
+Result<RuntimeOptions> options_of_toml(std::string_view toml);
+
+std::string options_to_json(const RuntimeOptions& options);
+Result<RuntimeOptions> options_of_json(std::string_view json);
+
+// `options.json` and `runtime` in the bundle: `delete` is told no options. A missing file is the
+// defaults.
+Status save_options(const std::string& bundle, const RuntimeOptions& options);
+Result<RuntimeOptions> load_options(const std::string& bundle);
+
+}  // namespace moat::shim

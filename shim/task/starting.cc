@@ -1,0 +1,141 @@
+#include "shim/task/starting.h"
+
+#include <csignal>
+
+#include "oci/sys.h"
+#include "shim/proto/events.pb.h"
+#include "shim/proto/task.pb.h"
+
+namespace moat::shim {
+
+namespace {
+
+// One start under way: it holds the process's turnstile and owes the client an answer.
+struct Start : std::enable_shared_from_this<Start> {
+  Start(Tasks& the_tasks, std::shared_ptr<Container> the_container,
+        std::shared_ptr<Process> the_process, ttrpc::Call the_call)
+      : tasks(the_tasks),
+        container(std::move(the_container)),
+        process(std::move(the_process)),
+        call(std::move(the_call)) {}
+
+  Tasks& tasks;
+  std::shared_ptr<Container> container;
+  std::shared_ptr<Process> process;
+  ttrpc::Call call;
+  Turnstile::Ticket ticket;
+
+  void init();
+  void init_done(Status status);
+  void exec();
+  void exec_done(Status status);
+  void exec_failed(Error error);
+  void answer();
+
+  [[nodiscard]] std::string exec_file(std::string_view suffix) const {
+    return container->bundle + "/" + process->id + std::string(suffix);
+  }
+};
+
+void Start::answer() {
+  containerd::task::StartResponse response;
+  response.set_pid(static_cast<std::uint32_t>(process->pid));
+  call.ok(response.SerializeAsString());
+}
+
+void Start::init() {
+  auto allowed = check(process->state, Request::Start);
+  if (!allowed) return call.fail(std::move(allowed.error()));
+  // An exit from here on is told after the start.
+  tasks.exits.disarm(*process);
+  process->state = State::Starting;
+  tasks.run({oci::runc_start(container->runc, container->id), container->runc.log, {}, ""},
+            [self = shared_from_this()](Status status) { self->init_done(std::move(status)); });
+}
+
+void Start::init_done(Status status) {
+  if (status) {
+    process->state = State::Running;
+    containerd::events::TaskStart event;
+    event.set_container_id(container->id);
+    event.set_pid(static_cast<std::uint32_t>(process->pid));
+    tasks.events.publish("/tasks/start", "containerd.events.TaskStart", event);
+    answer();
+  } else {
+    process->state = State::Created;
+    call.fail(std::move(status.error()).in("OCI runtime start failed"));
+  }
+  tasks.exits.arm(container, process);
+}
+
+void Start::exec() {
+  auto allowed = check(process->state, Request::Start);
+  if (!allowed) return call.fail(std::move(allowed.error()));
+  if (container->init_exit)
+    return call.fail(Code::FailedPrecondition,
+                     "container " + container->id + " init process is not running");
+  const StdioOwner owner{container->options.io_uid, container->options.io_gid};
+  auto stdio = Stdio::open(tasks.loop, process->paths, owner);
+  if (!stdio) return call.fail(std::move(stdio.error()));
+  auto written = oci::write_file_atomic(exec_file(".process.json"), process->spec, 0600);
+  if (!written) return call.fail(std::move(written.error()));
+  process->stdio = std::move(*stdio);
+  process->state = State::Starting;
+  if (container->guarded) container->guarded->session_starting(process->id);
+  // Execs run side by side: each has a log of its own, or one's failure would be told as another's.
+  oci::RuncConfig config = container->runc;
+  config.log = exec_file(".log.json");
+  tasks.run({oci::runc_exec(config, {container->id, exec_file(".process.json"), exec_file(".pid")}),
+             config.log, process->stdio->child_fds(), ""},
+            [self = shared_from_this()](Status status) { self->exec_done(std::move(status)); });
+}
+
+void Start::exec_done(Status status) {
+  ::unlink(exec_file(".process.json").c_str());
+  ::unlink(exec_file(".log.json").c_str());
+  if (status) status = tasks.exits.adopt(*process, exec_file(".pid"));
+  if (!status) return exec_failed(std::move(status.error()).in("OCI runtime exec failed"));
+  process->state = State::Running;
+  process->stdio->started();
+  if (process->stdin_closed) process->stdio->close_stdin();
+  if (container->guarded) container->guarded->session_started(process->id, process->pid);
+  containerd::events::TaskExecStarted event;
+  event.set_container_id(container->id);
+  event.set_exec_id(process->id);
+  event.set_pid(static_cast<std::uint32_t>(process->pid));
+  tasks.events.publish("/tasks/exec-started", "containerd.events.TaskExecStarted", event);
+  answer();
+  // Init ended while it was being started: with a shared pid namespace nobody else would end it.
+  if (container->init_exit) (void)oci::pidfd_signal(process->pidfd.raw(), SIGKILL);
+  tasks.exits.arm(container, process);
+}
+
+void Start::exec_failed(Error error) {
+  process->stdio.reset();
+  process->set_unstartable();
+  if (container->guarded) container->guarded->session_started(process->id, 0);
+  call.fail(std::move(error));
+  tasks.exits.settle(*container);
+}
+
+using Step = void (Start::*)();
+
+void enter(const std::shared_ptr<Start>& start, Step step) {
+  start->process->turnstile.enter([start, step](Turnstile::Ticket ticket) {
+    start->ticket = std::move(ticket);
+    (start.get()->*step)();
+  });
+}
+
+}  // namespace
+
+void start_init(Tasks& tasks, const std::shared_ptr<Container>& container, ttrpc::Call call) {
+  enter(std::make_shared<Start>(tasks, container, container->init, std::move(call)), &Start::init);
+}
+
+void start_exec(Tasks& tasks, const std::shared_ptr<Container>& container,
+                const std::shared_ptr<Process>& exec, ttrpc::Call call) {
+  enter(std::make_shared<Start>(tasks, container, exec, std::move(call)), &Start::exec);
+}
+
+}  // namespace moat::shim

@@ -1,0 +1,74 @@
+// What the operations of the Task service share: the containers, and the means to act on them.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+
+#include "oci/loop.h"
+#include "shim/events/publisher.h"
+#include "shim/reaper.h"
+#include "shim/supervise/guard.h"
+#include "shim/task/container.h"
+#include "shim/task/exits.h"
+#include "shim/task/mounts.h"
+
+namespace moat::shim {
+
+struct Tasks {
+  Tasks(oci::Loop& the_loop, EventSink& sink, Guard& the_guard, Reaper& the_reaper,
+        std::string the_namespace)
+      : loop(the_loop),
+        events(sink),
+        guard(the_guard),
+        reaper(the_reaper),
+        exits(the_loop, sink, the_reaper),
+        ns(std::move(the_namespace)) {}
+
+  oci::Loop& loop;
+  EventSink& events;
+  Guard& guard;
+  Reaper& reaper;
+  Exits exits;
+  std::string ns;  // containerd's namespace
+  std::map<std::string, std::shared_ptr<Container>> containers;
+  std::map<std::string, std::shared_ptr<Container>> creating;
+  std::function<void()> changed = [] {};  // a container came or went
+
+  [[nodiscard]] bool idle() const { return containers.empty() && creating.empty(); }
+
+  [[nodiscard]] Result<std::shared_ptr<Container>> find(const std::string& id) const {
+    const auto found = containers.find(id);
+    if (found == containers.end())
+      return fail(Code::NotFound, "container not created: not found");
+    return found->second;
+  }
+
+  // An empty exec id is the init.
+  [[nodiscard]] static Result<std::shared_ptr<Process>> find(const Container& container,
+                                                             const std::string& exec_id) {
+    if (exec_id.empty()) return container.init;
+    const auto found = container.execs.find(exec_id);
+    if (found == container.execs.end())
+      return fail(Code::NotFound, "process does not exist " + exec_id + ": not found");
+    return found->second;
+  }
+
+  // Runs the runtime; strangers are not reaped meanwhile.
+  void run(oci::RuncCall call, std::function<void(Status)> done) {
+    auto hold = std::make_shared<Reaper::Hold>(reaper);
+    oci::run_runc(loop, std::move(call),
+                  [hold, done = std::move(done)](Status status) { done(std::move(status)); });
+  }
+
+  void unmount(const std::string& rootfs, std::function<void(Status)> done) {
+    auto hold = std::make_shared<Reaper::Hold>(reaper);
+    unmount_tree_async(
+        loop, rootfs,
+        [hold, done = std::move(done)](Status status) { done(std::move(status)); });
+  }
+};
+
+}  // namespace moat::shim

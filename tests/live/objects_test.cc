@@ -1,0 +1,115 @@
+// Permission events on a private mount: what is forgotten is refused, what is answered is answered.
+#include "shim/supervise/objects.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+
+#include "oci/sys.h"
+#include "shim/supervise/marks.h"
+#include "tests/support/victim.h"
+
+namespace moat::shim {
+namespace {
+
+// Opens /mnt/file whenever it is told to; answers with the errno it got, 0 for a success.
+struct Opener {
+  int to_child[2], from_child[2];
+  std::unique_ptr<test::Victim> victim;
+
+  Opener() {
+    if (::pipe(to_child) != 0 || ::pipe(from_child) != 0) return;
+    victim = std::make_unique<test::Victim>(
+        [this] {
+          if (::mount("none", "/mnt", "tmpfs", 0, "size=1m") != 0) return std::uint64_t{1};
+          ::close(::open("/mnt/file", O_WRONLY | O_CREAT | O_CLOEXEC, 0755));
+          if (::fork() != 0) return std::uint64_t{0};
+          char c = 0;
+          while (::read(to_child[0], &c, 1) == 1) {
+            const int fd = ::open("/mnt/file", O_RDONLY | O_CLOEXEC);
+            const int err = fd < 0 ? errno : 0;
+            if (fd >= 0) ::close(fd);
+            if (::write(from_child[1], &err, sizeof err) != sizeof err) break;
+          }
+          ::_exit(0);
+        },
+        CLONE_NEWNS);
+    ::close(to_child[0]);
+    ::close(from_child[1]);
+  }
+  ~Opener() {
+    ::close(to_child[1]);
+    ::close(from_child[0]);
+  }
+  void ask() const { ASSERT_EQ(::write(to_child[1], "o", 1), 1); }
+  [[nodiscard]] int answer() const {
+    pollfd wait{from_child[0], POLLIN, 0};
+    int err = -1;
+    if (::poll(&wait, 1, 5000) != 1) return -2;  // nobody answered the event
+    return ::read(from_child[0], &err, sizeof err) == sizeof err ? err : -3;
+  }
+};
+
+struct ObjectsTest : ::testing::Test {
+  Opener opener;
+  Journal journal = std::move(*Journal::create());
+  std::unique_ptr<ObjectGroup> group;
+
+  void SetUp() override {
+    ASSERT_EQ(opener.victim->result(), 0U);
+    auto fd = make_group();
+    ASSERT_TRUE(fd) << fd.error().what;
+    const auto marked = mark_points(fd->raw(), opener.victim->pid(), {"/mnt"});
+    ASSERT_TRUE(marked) << marked.error().what;
+    group = std::make_unique<ObjectGroup>(std::move(*fd), 1);
+  }
+  void next(const ObjectGroup::Handler& handle) {
+    pollfd wait{group->fd(), POLLIN, 0};
+    ASSERT_EQ(::poll(&wait, 1, 5000), 1);
+    ASSERT_EQ(group->read(journal, handle), 1U);
+  }
+};
+
+TEST_F(ObjectsTest, TheEventNamesTheFileAsTheContainerSeesIt) {
+  opener.ask();
+  next([](const OpenEvent& event, HeldEvent held) {
+    EXPECT_EQ(event.path, "/mnt/file");
+    EXPECT_FALSE(event.exec);
+    EXPECT_GT(event.tid, 0);
+    std::move(held).allow();
+  });
+  EXPECT_EQ(opener.answer(), 0);
+}
+
+TEST_F(ObjectsTest, AForgottenEventIsRefused) {
+  opener.ask();
+  next([](const OpenEvent&, HeldEvent) {});
+  EXPECT_EQ(opener.answer(), EPERM);
+}
+
+TEST_F(ObjectsTest, AHeldEventWaitsAndIsInTheJournalMeanwhile) {
+  std::vector<HeldEvent> waiting;
+  opener.ask();
+  next([&](const OpenEvent&, HeldEvent held) { waiting.push_back(std::move(held)); });
+  EXPECT_EQ(std::ranges::count_if(journal.page().opens,
+                                  [](const HeldOpen& open) { return open.group.load() == 1; }),
+            1);
+  std::move(waiting.front()).allow();
+  EXPECT_EQ(opener.answer(), 0);
+  EXPECT_EQ(std::ranges::count_if(journal.page().opens,
+                                  [](const HeldOpen& open) { return open.group.load() != 0; }),
+            0);
+}
+
+TEST_F(ObjectsTest, AMarkOnAPointThatIsNoMountIsRefused) {
+  auto fd = make_group();
+  ASSERT_TRUE(fd);
+  const auto marked = mark_points(fd->raw(), opener.victim->pid(), {"/mnt/nowhere"});
+  ASSERT_FALSE(marked);
+  EXPECT_EQ(marked.error().what, "no mount at /mnt/nowhere in the container");
+}
+
+}  // namespace
+}  // namespace moat::shim

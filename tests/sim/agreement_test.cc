@@ -1,0 +1,298 @@
+// The promise behind the filter: for every call of the table, every phase and every register value
+// on an edge, the merged filter followed by decide() says what the policy says, and never more than
+// the profile the container came with.
+#include <gtest/gtest.h>
+#include <linux/seccomp.h>
+
+#include <random>
+#include <set>
+
+#include "oci/rewrite.h"
+#include "policies/decide.h"
+#include "tests/support/filter.h"
+#include "tests/support/policies.h"
+#include "tests/support/profiles.h"
+
+namespace moat::test {
+namespace {
+
+using nlohmann::json;
+using policies::Arch;
+using policies::Arg;
+using policies::CallFacts;
+using policies::Mode;
+using policies::Phase;
+using policies::SyscallRow;
+using policies::Tier;
+using Args = std::array<std::uint64_t, 6>;
+
+struct World {
+  Arch arch = Arch::X86_64;
+  Mode mode = Mode::Enforce;
+  const policies::Policy* policy = nullptr;
+  Program incoming, merged;
+};
+
+json as_it_came(const IncomingProfile& profile) {
+  return profile.seccomp.is_null() ? json{{"defaultAction", "SCMP_ACT_ALLOW"}} : profile.seccomp;
+}
+
+oci::RewriteInput input_for(const World& world) {
+  oci::RewriteInput input;
+  input.mode = world.mode;
+  input.arch = world.arch;
+  input.plan = policies::compile(*world.policy, world.mode);
+  input.listener_path = "/run/moat/listener";
+  input.listener_metadata = "test";
+  return input;
+}
+
+Result<json> merged_json(const IncomingProfile& profile, const World& world) {
+  json section;
+  if (!profile.seccomp.is_null()) section["seccomp"] = profile.seccomp;
+  if (auto ok = oci::merge_seccomp(section, input_for(world)); !ok)
+    return fail(std::move(ok.error()));
+  return section["seccomp"];
+}
+
+std::uint32_t answer(const Program& program, const World& world, std::int32_t nr,
+                     const Args& args) {
+  seccomp_data call{nr, audit_arch(world.arch), 0, {}};
+  std::copy(args.begin(), args.end(), call.args);
+  const auto result = run(program, call);
+  EXPECT_TRUE(result) << (result ? "" : result.error().what);
+  return result.value_or(SECCOMP_RET_KILL_PROCESS);
+}
+
+bool permits(std::uint32_t action) {
+  return action == SECCOMP_RET_ALLOW || action == SECCOMP_RET_LOG;
+}
+
+// The values on both sides of every comparison that could be made with `number`, with and without
+// garbage where a 32-bit argument does not reach.
+void add_edges(std::set<std::uint64_t>& out, std::uint64_t number) {
+  constexpr std::uint64_t kGarbage = 0xdeadbeef00000000;
+  for (const std::uint64_t value : {number, number - 1, number + 1, ~number}) {
+    out.insert(value);
+    out.insert(value | kGarbage);
+    out.insert(value & 0xffffffff);
+  }
+  for (unsigned bit = 0; bit < 64; ++bit) {
+    const std::uint64_t one = 1ULL << bit;
+    if ((number & one) == 0) continue;
+    out.insert(one);
+    out.insert(number & ~one);
+    out.insert(one | kGarbage);
+  }
+}
+
+// By argument: what the table or the profile compares it with, and what the core looks at.
+std::array<std::set<std::uint64_t>, 6> edges_of(const SyscallRow& row, const json& seccomp) {
+  std::array<std::set<std::uint64_t>, 6> edges;
+  for (auto& values : edges) values = {0, 1, ~0ULL, 0xffffffff};
+  const auto add_test = [&](const policies::ArgTest& test) {
+    add_edges(edges[test.index], test.mask);
+    add_edges(edges[test.index], test.value);
+  };
+  for (const auto& test : row.interest.any)
+    if (test) add_test(*test);
+  if (row.interest.none) add_test(*row.interest.none);
+  for (std::size_t i = 0; i < row.args.size(); ++i) {
+    if (row.args[i] == Arg::Domain)
+      for (std::uint64_t domain : {1ULL, 2ULL, 10ULL, 16ULL, 38ULL, 40ULL})
+        add_edges(edges[i], domain);
+    if (row.args[i] == Arg::SockType) add_edges(edges[i], 0x80802);
+    if (row.args[i] == Arg::Signal) add_edges(edges[i], 9);
+  }
+  for (const json& group : seccomp.value("syscalls", json::array())) {
+    if (std::ranges::count(group["names"], json(row.name)) == 0) continue;
+    for (const json& arg : group.value("args", json::array())) {
+      add_edges(edges[arg["index"].get<std::size_t>()], arg["value"].get<std::uint64_t>());
+      add_edges(edges[arg["index"].get<std::size_t>()], arg.value("valueTwo", std::uint64_t{0}));
+    }
+  }
+  return edges;
+}
+
+// Every edge alone, then mixtures of them; the same ones in every run.
+std::vector<Args> vectors_of(const SyscallRow& row, const json& seccomp) {
+  const auto edges = edges_of(row, seccomp);
+  std::vector<Args> out;
+  for (std::size_t i = 0; i < edges.size(); ++i)
+    for (const std::uint64_t value : edges[i]) {
+      out.push_back({});
+      out.back()[i] = value;
+    }
+  std::minstd_rand random(7);
+  for (int round = 0; round < 100; ++round) {
+    Args args{};
+    for (std::size_t i = 0; i < args.size(); ++i)
+      args[i] = *std::next(edges[i].begin(), static_cast<long>(random() % edges[i].size()));
+    out.push_back(args);
+  }
+  return out;
+}
+
+// What could have been read of the caller's memory.
+std::vector<CallFacts> claims(const SyscallRow& row, const Args& args) {
+  CallFacts plain;
+  plain.call = &row;
+  plain.args = args;
+  std::vector<CallFacts> out{plain};
+  out[0].unreadable = true;
+  for (const char* path :
+       {"/srv/model.bin", "/tmp/x", "/dev/null", "/root/.ssh/id", "/lib/ld-x.so"}) {
+    out.push_back(plain);
+    out.back().claimed_path = path;
+    out.back().claimed_path2 = "/etc/passwd";
+    out.back().claimed_address = "127.0.0.1:53";
+    out.back().claimed_open_flags = args[2];
+  }
+  return out;
+}
+
+void expect_policy_is_kept(const World& world, const SyscallRow& row, const Args& args,
+                           std::uint32_t filter) {
+  for (Phase phase : policies::kPhases)
+    for (const CallFacts& facts : claims(row, args)) {
+      // NOTIFY asks decide() itself; what passes without a question must be what it would allow.
+      const auto decision = decide(*world.policy, phase, facts);
+      ASSERT_TRUE(decision.allowed || filter == SECCOMP_RET_USER_NOTIF)
+          << to_string(phase) << ' ' << decision.rule;
+    }
+}
+
+void expect_never(const World& world, const SyscallRow& row, std::uint32_t before,
+                  std::uint32_t after) {
+  if (world.mode == Mode::Enforce)
+    ASSERT_EQ(after, SECCOMP_RET_ERRNO | static_cast<std::uint32_t>(row.never_errno));
+  else
+    ASSERT_EQ(after, row.name == "clone3" ? before : SECCOMP_RET_USER_NOTIF);
+}
+
+void check_row(const World& world, const SyscallRow& row, const json& seccomp) {
+  const std::int32_t nr = row.number(world.arch);
+  for (const Args& args : vectors_of(row, seccomp)) {
+    SCOPED_TRACE(testing::Message() << row.name << std::hex << " 0x" << args[0] << " 0x" << args[1]
+                                    << " 0x" << args[2] << " 0x" << args[3] << " 0x" << args[4]);
+    const std::uint32_t before = answer(world.incoming, world, nr, args);
+    const std::uint32_t after = answer(world.merged, world, nr, args);
+    if (!permits(before)) {
+      ASSERT_EQ(after, before) << "what the profile refuses stays refused, with the same answer";
+    } else if (!libseccomp_knows(row.name)) {
+      ASSERT_EQ(after, before) << "runc skips names libseccomp does not know";
+    } else if (row.tier == Tier::Never) {
+      expect_never(world, row, before, after);
+    } else {
+      ASSERT_TRUE(permits(after) || after == SECCOMP_RET_USER_NOTIF) << std::hex << after;
+      expect_policy_is_kept(world, row, args, after);
+    }
+    if (testing::Test::HasFatalFailure()) return;
+  }
+}
+
+void check(World world, const IncomingProfile& profile) {
+  SCOPED_TRACE(profile.name);
+  const json came = as_it_came(profile);
+  auto incoming = build_as_runc(came, world.arch);
+  ASSERT_TRUE(incoming) << incoming.error().what;
+  auto seccomp = merged_json(profile, world);
+  ASSERT_TRUE(seccomp) << seccomp.error().what;
+  auto merged = build_as_runc(*seccomp, world.arch);
+  ASSERT_TRUE(merged) << merged.error().what;
+  world.incoming = std::move(*incoming);
+  world.merged = std::move(*merged);
+  for (const SyscallRow& row : policies::syscalls())
+    if (row.number(world.arch) >= 0) check_row(world, row, came);
+}
+
+class Agreement : public testing::TestWithParam<std::tuple<Arch, Mode, std::string>> {};
+
+TEST_P(Agreement, FilterThenDecideIsThePolicyForEveryProfileAContainerMayBring) {
+  const auto& [arch, mode, which] = GetParam();
+  const policies::Policy policy = which == "open"     ? open_policy()
+                                  : which == "closed" ? closed_policy()
+                                                      : builtin_policy("builtin/python");
+  for (const IncomingProfile& profile : incoming_profiles(arch)) {
+    World world;
+    world.arch = arch;
+    world.mode = mode;
+    world.policy = &policy;
+    check(std::move(world), profile);
+    if (HasFatalFailure()) return;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Everywhere, Agreement,
+                         testing::Combine(testing::Values(Arch::X86_64, Arch::Arm64),
+                                          testing::Values(Mode::Enforce, Mode::Audit),
+                                          testing::Values("open", "closed", "python")),
+                         [](const auto& of) {
+                           return std::string(std::get<0>(of.param) == Arch::X86_64 ? "x86_64"
+                                                                                    : "arm64") +
+                                  (std::get<1>(of.param) == Mode::Enforce ? "_enforce_"
+                                                                          : "_audit_") +
+                                  std::get<2>(of.param);
+                         });
+
+struct Merged {
+  World world;
+  policies::Policy policy = builtin_policy("builtin/python");
+
+  Merged(const IncomingProfile& profile, Arch arch) {
+    world.arch = arch;
+    world.policy = &policy;
+    auto seccomp = merged_json(profile, world);
+    world.merged = *build_as_runc(*seccomp, arch);
+  }
+  std::uint32_t ask(const char* name, const Args& args) const {
+    return answer(world.merged, world, policies::find_syscall(name)->number(world.arch), args);
+  }
+};
+
+TEST(ForeignAbi, IsKilledWhateverTheNumber) {
+  for (const IncomingProfile& profile : incoming_profiles(Arch::X86_64)) {
+    SCOPED_TRACE(profile.name);
+    const Merged merged(profile, Arch::X86_64);
+    for (int nr : {0, 5, 11, 102, 257, 400}) {
+      seccomp_data i386{nr, 0x40000003, 0, {}};
+      EXPECT_EQ(*run(merged.world.merged, i386), SECCOMP_RET_KILL_THREAD) << nr;
+      seccomp_data x32{nr | 0x40000000, audit_arch(Arch::X86_64), 0, {}};
+      EXPECT_EQ(*run(merged.world.merged, x32), SECCOMP_RET_KILL_THREAD) << nr;
+      seccomp_data arm{nr, audit_arch(Arch::Arm64), 0, {}};
+      EXPECT_EQ(*run(merged.world.merged, arm), SECCOMP_RET_KILL_THREAD) << nr;
+    }
+  }
+}
+
+// What an ordinary server does for each request, and what starts its threads.
+TEST(SteadyState, AsksNothing) {
+  constexpr std::uint64_t kThread = 0x3d0f00;
+  for (Arch arch : {Arch::X86_64, Arch::Arm64})
+    for (const char* name : {"none", "RuntimeDefault", "RuntimeDefault with CAP_SYS_ADMIN"}) {
+      SCOPED_TRACE(name);
+      const auto profiles = incoming_profiles(arch);
+      const Merged merged(*std::ranges::find(profiles, name, &IncomingProfile::name), arch);
+      EXPECT_EQ(merged.ask("openat", {0, 0, 0x80000}), SECCOMP_RET_ALLOW);
+      EXPECT_EQ(merged.ask("openat", {0, 0, 0xabcd000000080000}), SECCOMP_RET_ALLOW);
+      EXPECT_EQ(merged.ask("openat", {0, 0, 0x80001}), SECCOMP_RET_USER_NOTIF);
+      EXPECT_EQ(merged.ask("clone", {kThread}), SECCOMP_RET_ALLOW);
+      EXPECT_EQ(merged.ask("clone", {17}), SECCOMP_RET_USER_NOTIF);
+      EXPECT_EQ(merged.ask("sendto", {3, 1, 1, 0x4000, 0, 0}), SECCOMP_RET_ALLOW);
+      EXPECT_EQ(merged.ask("sendto", {3, 1, 1, 0, 1, 16}), SECCOMP_RET_USER_NOTIF);
+      EXPECT_EQ(merged.ask("sendmsg", {3, 1, 0x4000}), SECCOMP_RET_ALLOW);
+      EXPECT_EQ(merged.ask("sendmsg", {3, 1, 0x20000000}), SECCOMP_RET_USER_NOTIF);
+      EXPECT_EQ(merged.ask("utimensat", {3, 0, 0, 0}), SECCOMP_RET_ALLOW);
+      for (int nr : {0, 1, 3, 7, 20, 21, 22})  // no rule at all
+        EXPECT_EQ(answer(merged.world.merged, merged.world, nr, {}), SECCOMP_RET_ALLOW) << nr;
+    }
+}
+
+// Newer calls than the installed libseccomp are a known gap, not a surprise.
+TEST(Libseccomp, KnowsEveryCallOfTheTableUpToItsTime) {
+  for (const SyscallRow& row : policies::syscalls())
+    EXPECT_TRUE(row.x86_64 > 448 || libseccomp_knows(row.name)) << row.name;
+}
+
+}  // namespace
+}  // namespace moat::test

@@ -16,8 +16,10 @@ tl::unexpected<Error> wrong(const std::string& place, std::string_view what) {
 Result<std::uint64_t> number_at(const json& object, const char* key, const std::string& place) {
   const auto at = object.find(key);
   if (at == object.end() || at->is_null()) return 0;
-  // Unsigned or nothing: a detour over double would lose the low bits of a mask.
-  if (!at->is_number_unsigned()) return wrong(place + "." + key, "not an unsigned number");
+  // Never by way of a signed number or a double: masks use all 64 bits.
+  const bool small = at->is_number_integer() && !at->is_number_unsigned();
+  if (!at->is_number_integer() || (small && at->get<std::int64_t>() < 0))
+    return wrong(place + "." + key, "not a whole number");
   return at->get<std::uint64_t>();
 }
 

@@ -48,17 +48,13 @@ Status Places::add(std::vector<std::string>& into, const std::vector<std::string
   return {};
 }
 
-// Hidden files of a home are where keys are kept (~/.ssh, ~/.aws, ~/.netrc). A server whose working
-// directory is its home reads the rest of it.
-void Places::add_below(const std::vector<std::string>& roots, std::string_view rest,
-                       PathSet& into) const {
-  for (const std::string& root : roots) {
-    if (root == "/") continue;  // says nothing about which files are meant
-    into.add(root + std::string(rest));
-    for (std::string_view home : {std::string_view(home_), std::string_view("/root")})
-      if (home != "/" && covers(root, home)) into.add(fmt::format("!{}/.*/**", home));
-    if (root == "/home") into.add("!/home/*/.*/**");
-  }
+// Hidden files of a home are where keys are kept (~/.ssh, ~/.aws, ~/.netrc). Who is given a tree
+// that holds the home (a working directory, /app, /opt) is given the rest of it.
+void Places::add_tree(const std::string& root, std::string_view rest, PathSet& into) const {
+  into.add(root + std::string(rest));
+  for (std::string_view home : {std::string_view(home_), std::string_view("/root")})
+    if (home != "/" && covers(root, home)) into.add(fmt::format("!{}/.*/**", home));
+  if (root == "/home") into.add("!/home/*/.*/**");
 }
 
 void Places::add_line(std::string_view line, PathSet& into) const {
@@ -69,10 +65,11 @@ void Places::add_line(std::string_view line, PathSet& into) const {
   if (place == "$models" || place == "$scratch") {
     for (const std::string& root : place == "$models" ? models_ : scratch_)
       into.add(mark + root + std::string(rest));
-  } else if (place == "$cwd") {
-    add_below(cwd_, rest, into);
-  } else if (place == "$environment") {
-    add_below(environment_, rest, into);
+  } else if (place == "$cwd" || place == "$environment") {
+    for (const std::string& root : place == "$cwd" ? cwd_ : environment_)
+      if (root != "/") add_tree(root, rest, into);  // "/" says nothing about which files are meant
+  } else if (mark.empty() && path.ends_with("/**")) {
+    add_tree(absolute(path.substr(0, path.size() - 3)), "/**", into);
   } else {
     into.add(mark + absolute(path));
   }

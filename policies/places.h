@@ -27,7 +27,7 @@ class Places {
   explicit Places(const Bindings& bindings);
   [[nodiscard]] Status add(std::vector<std::string>& into,
                            const std::vector<std::string>& declared) const;
-  void add_below(const std::vector<std::string>& roots, std::string_view rest, PathSet& into) const;
+  void add_tree(const std::string& root, std::string_view rest, PathSet& into) const;
 
   std::string home_;
   std::vector<std::string> cwd_, environment_, models_, scratch_;

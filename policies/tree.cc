@@ -112,18 +112,23 @@ bool TreeBuilder::end() {
   return put(std::move(node));
 }
 
+// JSON is read as such, for its escapes (surrogate pairs) and its tabs. What begins like it may
+// still be a mapping in YAML's short form, unless its first key has quotes too.
 Result<std::vector<Node>> read_trees(std::string_view text, std::string_view source) {
   if (auto ok = check_bytes(text, source); !ok) return fail(std::move(ok.error()));
-  TreeBuilder yaml, json;
-  // JSON is read as such, for its escapes (surrogate pairs) and its tabs. What begins like it may
-  // still be a mapping in YAML's short form.
+  TreeBuilder builder;
   const std::size_t start = text.find_first_not_of(" \t\r\n");
   const bool braces = start != std::string_view::npos && text[start] == '{';
-  if (braces && read_json(text, json)) return std::move(json.roots());
-  if (read_yaml(text, yaml)) return std::move(yaml.roots());
-  const bool quoted =
-      braces && text.find_first_not_of(" \t\r\n", start + 1) == text.find('"', start + 1);
-  const Fault& fault = quoted ? json.fault() : yaml.fault();
+  Reading reading = braces ? read_json(text, builder) : Reading::OtherSyntax;
+  if (reading == Reading::OtherSyntax) {
+    TreeBuilder again;
+    reading = read_yaml(text, again);
+    const std::size_t key = braces ? text.find_first_not_of(" \t\r\n", start + 1) : start;
+    const bool looks_json = braces && key != std::string_view::npos && text[key] == '"';
+    if (reading == Reading::Good || !looks_json) builder = std::move(again);
+  }
+  if (reading == Reading::Good) return std::move(builder.roots());
+  const Fault& fault = builder.fault();
   return fail(Code::InvalidArgument,
               fmt::format("{}:{}:{}: {}", source, fault.mark.line, fault.mark.column, fault.what));
 }

@@ -12,9 +12,10 @@
 
 namespace moat::policies {
 
-inline constexpr std::size_t kMaxPolicyBytes = 1U << 20;  // what a ConfigMap can hold
-inline constexpr std::size_t kMaxPolicyNodes = 20'000;    // a node costs about 200 bytes
-inline constexpr std::size_t kMaxPolicyDepth = 16;        // the language needs 6
+// yaml-cpp reads about 4 MB a second: a hostile text must not hold up the start of a pod.
+inline constexpr std::size_t kMaxPolicyBytes = 256U << 10;
+inline constexpr std::size_t kMaxPolicyNodes = 20'000;  // a node costs about 200 bytes
+inline constexpr std::size_t kMaxPolicyDepth = 16;      // the language needs 6
 inline constexpr std::size_t kMaxPolicyDocuments = 64;
 
 struct Mark {
@@ -72,8 +73,10 @@ class TreeBuilder {
 // "policy.yaml:3:1: duplicate key 'spec'".
 Result<std::vector<Node>> read_trees(std::string_view text, std::string_view source);
 
-// The two readers. They refuse through the builder; false: see its fault.
-bool read_yaml(std::string_view text, TreeBuilder& builder);
-bool read_json(std::string_view text, TreeBuilder& builder);
+// The two readers. `Refused`: by the builder or by the language, see the builder's fault.
+// `OtherSyntax`: so too, but the text may be of the other kind.
+enum class Reading { Good, Refused, OtherSyntax };
+Reading read_yaml(std::string_view text, TreeBuilder& builder);
+Reading read_json(std::string_view text, TreeBuilder& builder);
 
 }  // namespace moat::policies

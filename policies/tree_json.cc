@@ -37,8 +37,12 @@ class Handler {
   bool Uint64(std::uint64_t) { return false; }
   bool Double(double) { return false; }
 
-  // Offsets only grow, so lines are counted once.
+  // Offsets grow, so lines are counted once; only that of an error may lie before.
   Mark at(std::size_t offset) {
+    if (offset < seen_) {
+      seen_ = line_start_ = 0;
+      line_ = 1;
+    }
     for (; seen_ < offset && seen_ < text_.size(); ++seen_) {
       if (text_[seen_] != '\n') continue;
       ++line_;
@@ -72,17 +76,18 @@ class Handler {
 
 }  // namespace
 
-bool read_json(std::string_view text, TreeBuilder& builder) {
+Reading read_json(std::string_view text, TreeBuilder& builder) {
   rapidjson::MemoryStream stream(text.data(), text.size());
   Handler handler(text, stream, builder);
   rapidjson::Reader reader;
   constexpr unsigned kFlags =
       rapidjson::kParseIterativeFlag | rapidjson::kParseNumbersAsStringsFlag;
   const rapidjson::ParseResult result = reader.Parse<kFlags>(stream, handler);
-  if (!result.IsError()) return true;
-  if (result.Code() == rapidjson::kParseErrorTermination) return false;
-  return builder.refuse(handler.at(result.Offset()),
-                        fmt::format("not JSON: {}", rapidjson::GetParseError_En(result.Code())));
+  if (!result.IsError()) return Reading::Good;
+  if (result.Code() == rapidjson::kParseErrorTermination) return Reading::Refused;
+  builder.refuse(handler.at(result.Offset()),
+                 fmt::format("not JSON: {}", rapidjson::GetParseError_En(result.Code())));
+  return Reading::OtherSyntax;
 }
 
 }  // namespace moat::policies

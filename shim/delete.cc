@@ -1,13 +1,16 @@
 #include "shim/delete.h"
 
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <array>
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
 
 #include "oci/runc.h"
+#include "oci/socket.h"
 #include "oci/sys.h"
 #include "shim/proto/task.pb.h"
 #include "shim/supervise/cleanup.h"
@@ -47,6 +50,17 @@ Result<std::string> bundle_of(const CommandLine& line) {
   return here.substr(0, here.rfind('/')) + "/" + line.id;
 }
 
+// A shim that was killed leaves its socket behind. The shim of a group may well be alive: it serves
+// the others.
+void remove_stale_socket(const std::string& bundle) {
+  constexpr std::string_view kScheme = "unix://";
+  const auto address = oci::read_file(bundle + "/address", 4096);
+  if (!address || !address->starts_with(kScheme)) return;
+  const std::string path = address->substr(kScheme.size());
+  const auto socket = oci::connect_unix(path, SOCK_STREAM | SOCK_NONBLOCK);
+  if (!socket && socket.error().err == ECONNREFUSED) ::unlink(path.c_str());
+}
+
 }  // namespace
 
 int delete_main(const CommandLine& line) {
@@ -65,7 +79,8 @@ int delete_main(const CommandLine& line) {
   const oci::RuncConfig config{options->binary, options->root + "/" + line.ns,
                                *bundle + "/log.json", options->systemd_cgroup};
   if (auto deleted = runtime_delete(config, line.id); !deleted) warn(deleted.error());
-  if (auto cleaned = supervise_cleanup(*bundle); !cleaned) warn(cleaned.error());
+  if (auto cleaned = supervise_cleanup(line.ns, line.id); !cleaned) warn(cleaned.error());
+  remove_stale_socket(*bundle);
   if (auto unmounted = unmount_tree(*bundle + "/rootfs"); !unmounted) warn(unmounted.error());
   const auto pid = oci::read_file(*bundle + "/init.pid", 64);
   const auto [seconds, nanos] = oci::utc_now();

@@ -9,6 +9,7 @@
 #include "shim/info.h"
 #include "shim/server.h"
 #include "shim/start.h"
+#include "shim/supervise/roles.h"
 #include "shim/task/mounts.h"
 
 namespace moat::shim {
@@ -60,6 +61,8 @@ int shim_main(const std::vector<std::string>& arguments) {
 int main(int argc, char** argv) {
   // The first argument chooses a role; containerd's own command lines begin with a flag.
   const std::string_view role = argc > 1 ? argv[1] : "";
+  if (role == "supervisor") return moat::shim::supervisor_main(argc, argv);
+  if (role == "transition") return moat::shim::transition_main(argc, argv);
   if (role == "unmount" && argc == 3) return moat::shim::unmount_main(argv[2]);
   return moat::shim::shim_main({argv + (argc > 0 ? 1 : 0), argv + argc});
 }

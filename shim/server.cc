@@ -78,15 +78,16 @@ std::string bundle_of(const CommandLine& line) {
 
 class ShimServer {
  public:
-  ShimServer(oci::Loop& loop, const CommandLine& line)
+  ShimServer(oci::Loop& loop, const CommandLine& line, std::string socket_path)
       : loop_(loop),
         reaper_(loop),
         publisher_(loop, oci::env_or("TTRPC_ADDRESS", ""), line.ns),
         guard_(make_guard({loop_, reaper_, registry_},
-                          {line.ns, line.id, line.address, bundle_of(line)})),
+                          {line.ns, line.id, line.address, bundle_of(line), socket_path})),
         tasks_(loop, publisher_, *guard_, reaper_, line.ns),
         service_(tasks_, [this] { shut_down(); }),
-        server_(loop, registry_) {}
+        server_(loop, registry_),
+        socket_path_(std::move(socket_path)) {}
 
   Status serve(UniqueFd listener, UniqueFd signals) {
     service_.register_in(registry_);
@@ -95,7 +96,6 @@ class ShimServer {
     signals_ = std::move(signals);
     auto watched = loop_.watch(signals_.raw(), EPOLLIN, [this](std::uint32_t) { on_signals(); });
     if (!watched) return watched;
-    socket_path_ = path_of(listener.raw());
     check_idle();
     return server_.serve(std::move(listener));
   }
@@ -173,7 +173,7 @@ Status serve(const CommandLine& line) {
   if (::prctl(PR_SET_CHILD_SUBREAPER, 1) != 0) return fail_errno(errno, "PR_SET_CHILD_SUBREAPER");
   auto loop = oci::Loop::create();
   if (!loop) return fail(std::move(loop.error()));
-  ShimServer server(**loop, line);
+  ShimServer server(**loop, line, path_of(listener->raw()));
   auto serving = server.serve(std::move(*listener), std::move(*signals));
   if (!serving) return serving;
   (*loop)->run();

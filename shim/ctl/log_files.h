@@ -2,14 +2,11 @@
 #pragma once
 
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "policies/result.h"
 
 namespace moat::shim::ctl {
-
-inline constexpr std::string_view kLogDir = "/var/log/moat";  // MOAT_LOG_DIR overrides it
 
 struct LogFolders {
   std::vector<std::string> all;      // to watch: `log_dir`, which must be there, and what is below

@@ -3,15 +3,13 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "oci/sys.h"
+#include "oci/node_config.h"
 #include "policies/event.h"
 #include "policies/nearest.h"
 #include "policies/phase.h"
 #include "shim/ctl/events.h"
-#include "shim/ctl/log_files.h"
 #include "shim/ctl/policy_lint.h"
 #include "shim/ctl/ps.h"
-#include "shim/ctl/shims.h"
 
 namespace moat::shim::ctl {
 
@@ -73,26 +71,42 @@ struct Options {
   std::function<Exit()> run;
 };
 
+// The folders the shims of this node use, unless the command line names another.
+oci::NodeConfig node_config() {
+  auto config = oci::NodeConfig::load();
+  if (config) return std::move(*config);
+  warn("the usual folders are assumed: " + config.error().what);
+  return {};
+}
+
+Exit run_ps(PsOptions options) {
+  if (options.state_dir.empty()) options.state_dir = node_config().state_dir;
+  return ps(options);
+}
+
+Exit run_events(EventsOptions options) {
+  if (options.log_dir.empty()) options.log_dir = node_config().log_dir;
+  return events(options);
+}
+
 void add_ps(CLI::App& app, Options& options) {
   auto* command = app.add_subcommand("ps", "The supervised containers of this node");
-  options.ps.state_dir = oci::env_or("MOAT_STATE_DIR", kStateDir);
   add_format(*command, options.ps.format);
   command
       ->add_option("--state-dir", options.ps.state_dir,
-                   "Where shims register (MOAT_STATE_DIR, /run/moat)")
+                   "Where shims register; else MOAT_STATE_DIR, moat.yaml, /run/moat")
       ->type_name("DIR");
-  command->callback([&options] { options.run = [&options] { return ps(options.ps); }; });
+  command->callback([&options] { options.run = [&options] { return run_ps(options.ps); }; });
 }
 
 void add_events(CLI::App& app, Options& options) {
   auto* command = app.add_subcommand("events", "What was refused, reported and observed, by time");
   EventsOptions& events_options = options.events;
-  events_options.log_dir = oci::env_or("MOAT_LOG_DIR", kLogDir);
   command->add_flag("-f,--follow", events_options.follow, "Go on with what happens from now");
   add_format(*command, events_options.format);
   command
       ->add_option("--log-dir", events_options.log_dir,
-                   "Where event files are (MOAT_LOG_DIR, /var/log/moat)")
+                   "Where event files are; else MOAT_LOG_DIR, moat.yaml, /var/log/moat")
       ->type_name("DIR");
   command
       ->add_option("--container", events_options.filter.container,
@@ -104,7 +118,7 @@ void add_events(CLI::App& app, Options& options) {
   command->add_option("--kind", events_options.filter.kind, "Only of this kind")
       ->type_name("K")
       ->check(one_of(kinds()));
-  command->callback([&options] { options.run = [&options] { return events(options.events); }; });
+  command->callback([&options] { options.run = [&options] { return run_events(options.events); }; });
 }
 
 void add_policy(CLI::App& app, Options& options) {

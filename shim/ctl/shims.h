@@ -12,8 +12,6 @@
 
 namespace moat::shim::ctl {
 
-inline constexpr std::string_view kStateDir = "/run/moat";  // MOAT_STATE_DIR overrides it
-
 struct Shim {
   pid_t pid = 0;
   std::string namespace_;  // containerd's

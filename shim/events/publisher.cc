@@ -16,9 +16,10 @@ constexpr milliseconds kForwardTimeout{5000};  // containerd's own for this call
 constexpr milliseconds kFirstDelay{20};        // a daemon that restarts is back within a second
 constexpr milliseconds kMaxDelay{5000};
 
-std::string path_of(std::string address) {
-  if (address.starts_with("unix://")) address.erase(0, 7);
-  return address;
+std::string path_of(std::string_view address) {
+  constexpr std::string_view kScheme = "unix://";
+  if (address.starts_with(kScheme)) address.remove_prefix(kScheme.size());
+  return std::string(address);
 }
 
 // The daemon was not reached, or was too busy; anything else it said is its last word.
@@ -33,7 +34,7 @@ Publisher::Publisher(oci::Loop& loop, std::string address, std::string ns)
     : loop_(loop),
       ns_(std::move(ns)),
       enabled_(!address.empty()),
-      client_(loop, path_of(std::move(address))) {}
+      client_(loop, path_of(address)) {}
 
 Publisher::~Publisher() {
   loop_.cancel(retry_);

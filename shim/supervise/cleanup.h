@@ -7,7 +7,7 @@
 
 namespace moat::shim {
 
-// Removes what supervision left in a bundle. Idempotent, and well within delete's five seconds.
-Status supervise_cleanup(const std::string& bundle);
+// Removes what supervision left of a container. Idempotent, and well within delete's five seconds.
+Status supervise_cleanup(const std::string& ns, const std::string& id);
 
 }  // namespace moat::shim

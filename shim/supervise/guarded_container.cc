@@ -19,14 +19,13 @@ constexpr std::chrono::milliseconds kSignalDeadline{1000};
 
 }  // namespace
 
-Result<std::unique_ptr<GuardedContainer>> GuardedContainer::create(oci::Loop& loop,
-                                                                   SupervisorLink& link,
+Result<std::unique_ptr<GuardedContainer>> GuardedContainer::create(const GuardedParts& parts,
                                                                    GuardedPlan plan,
                                                                    OnGone on_gone) {
   std::unique_ptr<GuardedContainer> self(
-      new GuardedContainer(loop, link, std::move(plan), std::move(on_gone)));
+      new GuardedContainer(parts, std::move(plan), std::move(on_gone)));
   auto socket = ListenerSocket::create(
-      loop, self->plan_.listener_path,
+      parts.loop, self->plan_.listener_path,
       [raw = self.get()](Handover handover) { raw->on_listener(std::move(handover)); },
       [raw = self.get()](const std::string& what) {
         log_warning(what, {{"id", raw->id()}});
@@ -130,8 +129,9 @@ void GuardedContainer::make_readonly() {
                   std::to_string(init_start_)};
   for (const std::string& island : plan_.islands) command.argv.push_back(island);
   command.cwd = "/";
+  auto hold = std::make_shared<Reaper::Hold>(reaper_.hold());
   oci::run(loop_, std::move(command), {}, kFlipDeadline,
-           [this, alive = alive_](const Result<oci::RunResult>& run) {
+           [this, alive = alive_, hold](const Result<oci::RunResult>& run) {
              if (!*alive) return;
              Status status;
              if (!run)

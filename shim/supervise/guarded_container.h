@@ -24,11 +24,17 @@ struct GuardedPlan {
       held;  // what mount sources lead through, until the runtime has mounted them
 };
 
+struct GuardedParts {
+  oci::Loop& loop;
+  Reaper& reaper;
+  SupervisorLink& link;
+};
+
 class GuardedContainer : public Guarded {
  public:
   using OnGone = std::function<void(const std::string& id)>;
 
-  static Result<std::unique_ptr<GuardedContainer>> create(oci::Loop& loop, SupervisorLink& link,
+  static Result<std::unique_ptr<GuardedContainer>> create(const GuardedParts& parts,
                                                           GuardedPlan plan, OnGone on_gone);
   ~GuardedContainer() override;
 
@@ -43,8 +49,12 @@ class GuardedContainer : public Guarded {
   [[nodiscard]] pid_t init() const { return init_; }
 
  private:
-  GuardedContainer(oci::Loop& loop, SupervisorLink& link, GuardedPlan plan, OnGone on_gone)
-      : loop_(loop), link_(link), plan_(std::move(plan)), on_gone_(std::move(on_gone)) {}
+  GuardedContainer(const GuardedParts& parts, GuardedPlan plan, OnGone on_gone)
+      : loop_(parts.loop),
+        reaper_(parts.reaper),
+        link_(parts.link),
+        plan_(std::move(plan)),
+        on_gone_(std::move(on_gone)) {}
   void on_listener(Handover handover);
   void settle(Status status);  // answers created()
   Status place_marks();
@@ -52,6 +62,7 @@ class GuardedContainer : public Guarded {
   void entered(policies::Phase phase, const Status& status);
 
   oci::Loop& loop_;
+  Reaper& reaper_;
   SupervisorLink& link_;
   GuardedPlan plan_;
   OnGone on_gone_;

@@ -17,6 +17,7 @@ struct ShimIdentity {
   std::string id;                  // the task the shim was started for
   std::string containerd_address;  // its gRPC socket
   std::string bundle;              // of that task: the folder the shim was started in
+  std::string socket;              // the shim's own
 };
 
 // What a guard may use. All of it outlives the guard.

@@ -43,11 +43,12 @@ Result<UniqueFd> open_event_file(const std::string& path) {
 
 }  // namespace
 
-SupervisedGuard::SupervisedGuard(oci::Loop& loop, oci::NodeConfig config)
+SupervisedGuard::SupervisedGuard(oci::Loop& loop, Reaper& reaper, oci::NodeConfig config)
     : loop_(loop),
+      reaper_(reaper),
       config_(std::move(config)),
       link_(
-          loop, [this](const hooks::Message& message) { on_message(message); },
+          loop, reaper, [this](const hooks::Message& message) { on_message(message); },
           [this] { supervisor_lost(); }) {}
 
 Result<std::unique_ptr<Guarded>> SupervisedGuard::prepare(const NewContainer& container) {
@@ -87,7 +88,7 @@ Result<std::unique_ptr<Guarded>> SupervisedGuard::prepare(const NewContainer& co
                    std::move(rewritten->islands),
                    input.listener_path,
                    std::move(places->held)};
-  auto guarded = GuardedContainer::create(loop_, link_, std::move(plan),
+  auto guarded = GuardedContainer::create({loop_, reaper_, link_}, std::move(plan),
                                           [this](const std::string& id) { containers_.erase(id); });
   if (!guarded) {
     (void)link_.send(hooks::Forget{container.id});

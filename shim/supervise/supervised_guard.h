@@ -12,7 +12,7 @@ namespace moat::shim {
 
 class SupervisedGuard : public Guard {
  public:
-  SupervisedGuard(oci::Loop& loop, oci::NodeConfig config);
+  SupervisedGuard(oci::Loop& loop, Reaper& reaper, oci::NodeConfig config);
 
   Result<std::unique_ptr<Guarded>> prepare(const NewContainer& container) override;
   void on_lost(std::function<void(const std::string& id)> kill_container) override {
@@ -31,6 +31,7 @@ class SupervisedGuard : public Guard {
   void supervisor_lost();
 
   oci::Loop& loop_;
+  Reaper& reaper_;
   oci::NodeConfig config_;
   SupervisorLink link_;
   std::map<std::string, GuardedContainer*> containers_;  // owned by the Task service

@@ -27,6 +27,7 @@ Status SupervisorLink::ensure() {
   command.fds = {{pair->second.raw(), 3}, {journal->fd(), 4}};
   auto child = oci::spawn(command);
   if (!child) return fail(std::move(child.error()).in("supervisor"));
+  reaper_.know(child->pid);
   child_ = std::move(*child);
   journal_ = std::move(*journal);
   socket_ = std::move(pair->first);
@@ -83,6 +84,7 @@ void SupervisorLink::lost() {
   loop_.forget(child_->pidfd.raw());
   (void)oci::reap(child_->pidfd.raw());
   if (socket_.valid()) loop_.forget(socket_.raw());
+  reaper_.forget(child_->pid);
   child_.reset();
   socket_.reset();
   while (!questions_.empty()) answer(questions_.begin()->first, nullptr);

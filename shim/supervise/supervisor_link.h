@@ -10,6 +10,7 @@
 #include "hooks/message.h"
 #include "oci/loop.h"
 #include "oci/spawn.h"
+#include "shim/reaper.h"
 #include "shim/supervise/journal.h"
 
 namespace moat::shim {
@@ -19,8 +20,11 @@ class SupervisorLink {
   using OnMessage = std::function<void(const hooks::Message&)>;
   using OnLost = std::function<void()>;
 
-  SupervisorLink(oci::Loop& loop, OnMessage on_message, OnLost on_lost)
-      : loop_(loop), on_message_(std::move(on_message)), on_lost_(std::move(on_lost)) {}
+  SupervisorLink(oci::Loop& loop, Reaper& reaper, OnMessage on_message, OnLost on_lost)
+      : loop_(loop),
+        reaper_(reaper),
+        on_message_(std::move(on_message)),
+        on_lost_(std::move(on_lost)) {}
   ~SupervisorLink();
 
   Status ensure();  // running, or started now
@@ -41,6 +45,7 @@ class SupervisorLink {
   void answer(std::uint64_t ticket, const hooks::Message* message);
 
   oci::Loop& loop_;
+  Reaper& reaper_;
   OnMessage on_message_;
   OnLost on_lost_;
   std::optional<oci::Child> child_;

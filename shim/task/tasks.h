@@ -14,6 +14,7 @@
 #include "shim/task/container.h"
 #include "shim/task/exits.h"
 #include "shim/task/mounts.h"
+#include "shim/task/runtime_queue.h"
 
 namespace moat::shim {
 
@@ -25,6 +26,7 @@ struct Tasks {
         guard(the_guard),
         reaper(the_reaper),
         exits(the_loop, sink, the_reaper),
+        runtime(the_loop, the_reaper),
         ns(std::move(the_namespace)) {}
 
   oci::Loop& loop;
@@ -32,6 +34,7 @@ struct Tasks {
   Guard& guard;
   Reaper& reaper;
   Exits exits;
+  RuntimeQueue runtime;
   std::string ns;  // containerd's namespace
   std::map<std::string, std::shared_ptr<Container>> containers;
   std::map<std::string, std::shared_ptr<Container>> creating;
@@ -56,11 +59,8 @@ struct Tasks {
     return found->second;
   }
 
-  // Runs the runtime; strangers are not reaped meanwhile.
   void run(oci::RuncCall call, std::function<void(Status)> done) {
-    auto hold = std::make_shared<Reaper::Hold>(reaper);
-    oci::run_runc(loop, std::move(call),
-                  [hold, done = std::move(done)](Status status) { done(std::move(status)); });
+    runtime.run(std::move(call), std::move(done));
   }
 
   void unmount(const std::string& rootfs, std::function<void(Status)> done) {

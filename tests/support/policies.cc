@@ -24,10 +24,10 @@ Policy bound(const Document& document) {
 }
 
 // A document that says the same in every phase.
-std::string in_every_phase(const std::string& boundary) {
+std::string in_every_phase(const std::string& boundary, const std::string& spec = "") {
   std::string text =
-      "apiVersion: moat.dev/v1alpha1\nkind: LifecyclePolicy\nmetadata: {name: same}\nspec:\n"
-      "  phases:\n";
+      "apiVersion: moat.dev/v1alpha1\nkind: LifecyclePolicy\nmetadata: {name: same}\nspec:\n" +
+      spec + "  phases:\n";
   for (policies::Phase phase : policies::kPhases)
     text += "    " + std::string(to_string(phase)) + ": " + boundary + "\n";
   return text;
@@ -52,11 +52,16 @@ Policy open_policy() {
 }
 
 Policy closed_policy() {
+  return policy_with("");
+}
+
+Policy policy_with(const std::string& spec) {
   return policy_from(in_every_phase(
       "{filesystem: {read: [], modify: [], exec: []}, device: {access: []}, "
       "network: {access: []}, "
       "process: {create: false, thread: false, exec: [], cross: false, context: false}, "
-      "system: {info: false, control: false}}"));
+      "system: {info: false, control: false}}",
+      spec));
 }
 
 }  // namespace moat::test

@@ -11,6 +11,9 @@ namespace moat::test {
 policies::Policy policy_from(const std::string& yaml);
 policies::Policy builtin_policy(const std::string& name);
 
+// `spec`: lines below "spec:", without the phases; no phase says anything of its own.
+policies::Policy policy_with(const std::string& spec);
+
 // Everything is allowed in every phase, as far as a policy can allow it.
 policies::Policy open_policy();
 // Nothing is allowed in any phase.

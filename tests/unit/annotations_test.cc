@@ -10,25 +10,25 @@ using policies::Sessions;
 using Texts = std::vector<std::string>;
 
 TEST(Annotations, ReadEveryKey) {
-  const auto parsed = Annotations::parse(
-      {{"moat.dev/mode", "enforce"},
-       {"moat.dev/profile", "vllm"},
-       {"moat.dev/policy", "/etc/moat//policy.yaml"},
-       {"moat.dev/policy-sha256", std::string(63, 'A') + "f"},
-       {"moat.dev/model-paths", "/models/a/, /models/b,/models/a"},
-       {"moat.dev/cache-paths", "/cache"},
-       {"moat.dev/serve-on", "8000, 8001"},
-       {"moat.dev/reload", "window=60s"},
-       {"moat.dev/sessions", "deny"},
-       {"moat.dev/containers", "server,side-car"},
-       {"moat.dev/failure-policy", "closed"},
-       {"moat.dev/event-rate", "50/s"},
-       {"moat.dev/allow-connect", "10.0.0.0/8:443, unix:/run/log.sock"},
-       {"moat.dev/allow-write", "/out"},
-       {"moat.dev/allow-exec", "/usr/bin/gcc"},
-       {"example.com/mode", "whatever\n"},
-       {"notmoat.dev/mode", "whatever"}},
-      "server");
+  const auto parsed =
+      Annotations::parse({{"moat.dev/mode", "enforce"},
+                          {"moat.dev/profile", "vllm"},
+                          {"moat.dev/policy", "/etc/moat//policy.yaml"},
+                          {"moat.dev/policy-sha256", std::string(63, 'A') + "f"},
+                          {"moat.dev/model-paths", "/models/a/, /models/b,/models/a"},
+                          {"moat.dev/cache-paths", "/cache"},
+                          {"moat.dev/serve-on", "8000, 8001"},
+                          {"moat.dev/reload", "window=60s"},
+                          {"moat.dev/sessions", "deny"},
+                          {"moat.dev/containers", "server,side-car"},
+                          {"moat.dev/failure-policy", "closed"},
+                          {"moat.dev/event-rate", "50/s"},
+                          {"moat.dev/allow-connect", "10.0.0.0/8:443, unix:/run/log.sock"},
+                          {"moat.dev/allow-write", "/out"},
+                          {"moat.dev/allow-exec", "/usr/bin/gcc"},
+                          {"example.com/mode", "whatever\n"},
+                          {"notmoat.dev/mode", "whatever"}},
+                         "server");
   ASSERT_TRUE(parsed) << parsed.error().what;
   EXPECT_EQ(parsed->mode, Mode::Enforce);
   EXPECT_EQ(parsed->profile, "builtin/vllm");
@@ -42,15 +42,15 @@ TEST(Annotations, ReadEveryKey) {
   EXPECT_EQ(parsed->allow_connect, (Texts{"10.0.0.0/8:443", "unix:/run/log.sock"}));
   EXPECT_EQ(parsed->allow_write, Texts{"/out"});
   EXPECT_EQ(parsed->allow_exec, Texts{"/usr/bin/gcc"});
-  EXPECT_EQ(parsed->other, (std::map<std::string, std::string>{{"event-rate", "50/s"},
-                                                               {"failure-policy", "closed"},
-                                                               {"reload", "window=60s"}}));
+  EXPECT_EQ(parsed->other,
+            (std::map<std::string, std::string>{
+                {"event-rate", "50/s"}, {"failure-policy", "closed"}, {"reload", "window=60s"}}));
 }
 
 TEST(Annotations, UnderstandTheModeNamesOfOtherTools) {
   const std::pair<const char*, Mode> cases[] = {
-      {"off", Mode::Off},           {"audit", Mode::Audit},      {"learn", Mode::Learn},
-      {"enforce", Mode::Enforce},   {"complain", Mode::Audit},   {"dryrun", Mode::Audit},
+      {"off", Mode::Off},          {"audit", Mode::Audit},    {"learn", Mode::Learn},
+      {"enforce", Mode::Enforce},  {"complain", Mode::Audit}, {"dryrun", Mode::Audit},
       {"permissive", Mode::Audit}, {"monitor", Mode::Audit},
   };
   for (const auto& [name, mode] : cases)
@@ -90,8 +90,7 @@ TEST(Annotations, SayWhatIsWrongAndWhatWasMeant) {
       {"moat.dev/mode", "enforced",
        "annotation moat.dev/mode: 'enforced' is not one of off, audit, learn, enforce; did you "
        "mean 'enforce'?"},
-      {"moat.dev/mdoe", "audit",
-       "annotation moat.dev/mdoe: no such key; did you mean 'mode'?"},
+      {"moat.dev/mdoe", "audit", "annotation moat.dev/mdoe: no such key; did you mean 'mode'?"},
       {"mdoe.moat.dev/server", "audit",
        "annotation mdoe.moat.dev/server: no such key; did you mean 'mode'?"},
       {"moat.dev/", "audit", "annotation moat.dev/: no such key"},
@@ -102,7 +101,8 @@ TEST(Annotations, SayWhatIsWrongAndWhatWasMeant) {
       {"moat.dev/mode", "au\xff", "annotation moat.dev/mode: has control characters"},
       {"moat.dev/model-paths", "/" + std::string(4096, 'a'),
        "annotation moat.dev/model-paths: is 4097 bytes long, the limit is 4096"},
-      {"moat.dev/model-paths", "models", "annotation moat.dev/model-paths: 'models' is not absolute"},
+      {"moat.dev/model-paths", "models",
+       "annotation moat.dev/model-paths: 'models' is not absolute"},
       {"moat.dev/model-paths", "/a,~/b", "annotation moat.dev/model-paths: '~/b' is not absolute"},
       {"moat.dev/model-paths", "/a/../etc",
        "annotation moat.dev/model-paths: '/a/../etc' has a '..' in it"},
@@ -114,7 +114,8 @@ TEST(Annotations, SayWhatIsWrongAndWhatWasMeant) {
       {"moat.dev/profile", "../../etc/passwd", "annotation moat.dev/profile: "},
       {"moat.dev/profile", "node/../x", "annotation moat.dev/profile: "},
       {"moat.dev/profile", "node/.hidden", "annotation moat.dev/profile: "},
-      {"moat.dev/policy", "policy.yaml", "annotation moat.dev/policy: 'policy.yaml' is not absolute"},
+      {"moat.dev/policy", "policy.yaml",
+       "annotation moat.dev/policy: 'policy.yaml' is not absolute"},
       {"moat.dev/policy-sha256", digest.substr(1), "annotation moat.dev/policy-sha256: "},
       {"moat.dev/policy-sha256", "g" + digest.substr(1), "annotation moat.dev/policy-sha256: "},
       {"moat.dev/serve-on", "0", "annotation moat.dev/serve-on: '0' is not a port"},
@@ -124,11 +125,13 @@ TEST(Annotations, SayWhatIsWrongAndWhatWasMeant) {
       {"moat.dev/reload", "window=", "annotation moat.dev/reload: 'window=' is not"},
       {"moat.dev/reload", "sometimes", "annotation moat.dev/reload: 'sometimes' is not"},
       {"moat.dev/sessions", "alow",
-       "annotation moat.dev/sessions: 'alow' is not one of allow, audit, deny; did you mean 'allow'?"},
+       "annotation moat.dev/sessions: 'alow' is not one of allow, audit, deny; did you mean "
+       "'allow'?"},
       {"moat.dev/containers", "Server", "annotation moat.dev/containers: 'Server' is not"},
-      {"moat.dev/failure-policy", "shut", "annotation moat.dev/failure-policy: 'shut' is not one of"},
+      {"moat.dev/failure-policy", "shut",
+       "annotation moat.dev/failure-policy: 'shut' is not one of"},
       {"moat.dev/event-rate", "50", "annotation moat.dev/event-rate: '50' is not a rate"},
-      {"moat.dev/allow-connect", "10.0.0.1:0", "annotation moat.dev/allow-connect: "},
+      {"moat.dev/allow-connect", "10.0.0.1:70000", "annotation moat.dev/allow-connect: "},
       {"moat.dev/allow-connect", "unix:run.sock", "annotation moat.dev/allow-connect: "},
   };
   for (const Bad& bad : cases) {

@@ -1,6 +1,6 @@
 #include <gtest/gtest.h>
 
-#include <chrono>
+#include <ctime>
 
 #include "policies/policy.h"
 
@@ -100,10 +100,10 @@ TEST(PathSet, NeedsLittleTimeForHostilePatternsAndPaths) {
   PathSet set;
   set.add(pattern + "/b");
   set.add(stars + "b");
-  const auto start = std::chrono::steady_clock::now();
+  const std::clock_t start = std::clock();
   EXPECT_FALSE(set.contains(path));
   EXPECT_FALSE(set.contains("/x" + std::string(4000, 'a')));
-  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::milliseconds(500));
+  EXPECT_LT(std::clock() - start, CLOCKS_PER_SEC);
 }
 
 }  // namespace

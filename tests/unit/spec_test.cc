@@ -48,7 +48,8 @@ Json random_value(std::mt19937_64& random, int depth) {
     }
     case 7: {
       Json array = Json::array();
-      for (std::uint64_t n = random() % 4; n > 0; --n) array.push_back(random_value(random, depth - 1));
+      for (std::uint64_t n = random() % 4; n > 0; --n)
+        array.push_back(random_value(random, depth - 1));
       return array;
     }
     default: {

@@ -1,0 +1,185 @@
+// Reaching out: each way data or a connection can leave, each kind of socket that could carry it.
+#include <arpa/inet.h>
+#include <linux/if_ether.h>
+#include <linux/netlink.h>
+#include <linux/vm_sockets.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdio>
+
+#include "attempts.h"
+
+namespace moat::victim {
+
+namespace {
+
+sockaddr_in canary() {
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(kCanaryPort);
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  return address;
+}
+
+template <class T>
+const sockaddr* generic(const T& address) {
+  return reinterpret_cast<const sockaddr*>(&address);
+}
+
+class Socket {
+ public:
+  Socket(int domain, int type, int protocol = 0)
+      : fd_(::socket(domain, type | SOCK_CLOEXEC, protocol)) {}
+  Socket(const Socket&) = delete;
+  Socket& operator=(const Socket&) = delete;
+  ~Socket() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  [[nodiscard]] int fd() const { return fd_; }
+
+ private:
+  int fd_;
+};
+
+int send_id(int fd, const Run& run) {
+  const std::string text = run.id() + "\n";
+  return errno_unless(::send(fd, text.data(), text.size(), MSG_NOSIGNAL) > 0);
+}
+
+int connect_and_send(int fd, const sockaddr* address, socklen_t length, const Run& run) {
+  if (fd < 0 || ::connect(fd, address, length) != 0) return errno;
+  return send_id(fd, run);
+}
+
+int tcp(const Run& run) {
+  const Socket socket(AF_INET, SOCK_STREAM);
+  const sockaddr_in address = canary();
+  return connect_and_send(socket.fd(), generic(address), sizeof address, run);
+}
+
+int tcp_mapped(const Run& run) {
+  const Socket socket(AF_INET6, SOCK_STREAM);
+  sockaddr_in6 address{};
+  address.sin6_family = AF_INET6;
+  address.sin6_port = htons(kCanaryPort);
+  ::inet_pton(AF_INET6, "::ffff:127.0.0.1", &address.sin6_addr);
+  return connect_and_send(socket.fd(), generic(address), sizeof address, run);
+}
+
+// A copy, since the socket itself can be connected only once.
+int tcp_held(const Run& run) {
+  return in_child([&] {
+    const sockaddr_in address = canary();
+    const sockaddr_in none{AF_UNSPEC, 0, {}, {}};
+    const int err = connect_and_send(held().tcp, generic(address), sizeof address, run);
+    if (err == 0) ::connect(held().tcp, generic(none), sizeof none);
+    return err;
+  });
+}
+
+int send_to(int fd, const Run& run, int flags) {
+  const sockaddr_in address = canary();
+  const std::string text = run.id() + "\n";
+  return errno_unless(::sendto(fd, text.data(), text.size(), flags | MSG_NOSIGNAL, generic(address),
+                               sizeof address) > 0);
+}
+
+int udp(const Run& run) {
+  const Socket socket(AF_INET, SOCK_DGRAM);
+  return socket.fd() < 0 ? errno : send_to(socket.fd(), run, 0);
+}
+
+int udp_held(const Run& run) {
+  return send_to(held().udp, run, 0);
+}
+
+int udp_connect(const Run& run) {
+  return in_child([&] {
+    const sockaddr_in address = canary();
+    return connect_and_send(held().udp, generic(address), sizeof address, run);
+  });
+}
+
+int fastopen(const Run& run) {
+  const Socket socket(AF_INET, SOCK_STREAM);
+  return socket.fd() < 0 ? errno : send_to(socket.fd(), run, MSG_FASTOPEN);
+}
+
+int fastopen_msg(const Run& run) {
+  const Socket socket(AF_INET, SOCK_STREAM);
+  if (socket.fd() < 0) return errno;
+  sockaddr_in address = canary();
+  std::string text = run.id() + "\n";
+  iovec part{text.data(), text.size()};
+  msghdr message{};
+  message.msg_name = &address;
+  message.msg_namelen = sizeof address;
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  return errno_unless(::sendmsg(socket.fd(), &message, MSG_FASTOPEN | MSG_NOSIGNAL) > 0);
+}
+
+socklen_t abstract(const std::string& name, sockaddr_un& address) {
+  address = {};
+  address.sun_family = AF_UNIX;
+  std::snprintf(address.sun_path + 1, sizeof address.sun_path - 1, "%s", name.c_str());
+  return static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + name.size());
+}
+
+int unix_abstract(const Run& run) {
+  const Socket socket(AF_UNIX, SOCK_STREAM);
+  sockaddr_un address;
+  const socklen_t length = abstract(kCanaryName, address);
+  return connect_and_send(socket.fd(), generic(address), length, run);
+}
+
+int unix_datagram(const Run& run) {
+  const Socket socket(AF_UNIX, SOCK_DGRAM);
+  sockaddr_un address;
+  const socklen_t length = abstract(std::string(kCanaryName) + "-d", address);
+  const std::string text = run.id() + "\n";
+  return errno_unless(::sendto(socket.fd(), text.data(), text.size(), 0, generic(address), length) >
+                      0);
+}
+
+template <int kDomain, int kType, int kProtocol>
+int only_socket(const Run&) {
+  const Socket socket(kDomain, kType, kProtocol);
+  return errno_unless(socket.fd() >= 0);
+}
+
+constexpr auto kNetwork = "network.access";
+constexpr std::array kAttempts{
+    Attempt{"tcp", kNetwork, "canary", Planted::Nothing, tcp},
+    Attempt{"tcp_mapped", kNetwork, "canary", Planted::Nothing, tcp_mapped},
+    Attempt{"tcp_held", kNetwork, "canary", Planted::Nothing, tcp_held},
+    Attempt{"udp", kNetwork, "canary", Planted::Nothing, udp},
+    Attempt{"udp_held", kNetwork, "canary", Planted::Nothing, udp_held},
+    Attempt{"udp_connect", kNetwork, "canary", Planted::Nothing, udp_connect},
+    Attempt{"fastopen", kNetwork, "canary", Planted::Nothing, fastopen},
+    Attempt{"fastopen_msg", kNetwork, "canary", Planted::Nothing, fastopen_msg},
+    Attempt{"unix_abstract", kNetwork, "canary", Planted::Nothing, unix_abstract},
+    Attempt{"unix_datagram", kNetwork, "canary", Planted::Nothing, unix_datagram},
+    Attempt{"raw_socket", kNetwork, "-", Planted::Nothing,
+            only_socket<AF_INET, SOCK_RAW, IPPROTO_ICMP>},
+    Attempt{"packet_socket", kNetwork, "-", Planted::Nothing,
+            only_socket<AF_PACKET, SOCK_RAW, ETH_P_ALL << 8>},
+    Attempt{"netlink_route", kNetwork, "-", Planted::Nothing,
+            only_socket<AF_NETLINK, SOCK_RAW, NETLINK_ROUTE>},
+    Attempt{"netlink_diag", kNetwork, "-", Planted::Nothing,
+            only_socket<AF_NETLINK, SOCK_RAW, NETLINK_SOCK_DIAG>},
+    Attempt{"vsock_socket", kNetwork, "-", Planted::Nothing, only_socket<AF_VSOCK, SOCK_STREAM, 0>},
+};
+
+}  // namespace
+
+std::span<const Attempt> network_attempts() {
+  return kAttempts;
+}
+
+}  // namespace moat::victim

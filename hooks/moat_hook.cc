@@ -47,8 +47,8 @@ int poststop() {
     complain("poststop: " + stopped.error().what);
     return kFine;
   }
-  const std::string path = listener_path(oci::env_or("MOAT_STATE_DIR", kStateDir),
-                                         stopped->namespace_, stopped->id);
+  const std::string path =
+      listener_path(oci::env_or("MOAT_STATE_DIR", kStateDir), stopped->namespace_, stopped->id);
   if (::unlink(path.c_str()) != 0 && errno != ENOENT)
     complain(fail_errno(errno, "poststop: cannot remove " + path).value().what);
   return kFine;

@@ -98,6 +98,7 @@ void Loop::run() {
     }
     run_due();
   }
+  stopping_ = false;
 }
 
 }  // namespace moat::oci

@@ -33,7 +33,7 @@ class Loop {
   void cancel(TimerId id);  // unknown ids are fine
 
   void post(Task task);  // runs on the next turn, in order
-  void run();            // until stop()
+  void run();            // until stop(); may be called again after it
   void stop() { stopping_ = true; }
 
  private:

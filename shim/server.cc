@@ -164,6 +164,7 @@ Status serve(const CommandLine& line) {
   ::mallopt(M_ARENA_MAX, 1);
   ::mallopt(M_TRIM_THRESHOLD, 64 << 10);
   ::mallopt(M_MMAP_THRESHOLD, 64 << 10);
+  ::prctl(PR_SET_NAME, "containerd-shim");  // "exe" otherwise: the way it was started
   log_to_fifo("log");
   ::unsetenv("NOTIFY_SOCKET");  // containerd's, and not for the runtime
   auto listener = take_listener(line);

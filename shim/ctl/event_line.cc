@@ -55,8 +55,10 @@ std::string object_of(const json& event) {
 }
 
 std::string process_of(const json& event) {
-  const std::string name = first_of({at(event, {"process", "comm"}), at(event, {"process", "exe"})});
-  const std::string pid = first_of({at(event, {"process", "host_pid"}), at(event, {"process", "pid"})});
+  const std::string name =
+      first_of({at(event, {"process", "comm"}), at(event, {"process", "exe"})});
+  const std::string pid =
+      first_of({at(event, {"process", "host_pid"}), at(event, {"process", "pid"})});
   return pid.empty() ? name : name + "(" + pid + ")";
 }
 
@@ -81,7 +83,8 @@ std::optional<std::array<int, 6>> date_and_clock(std::string_view text) {
     const auto value = digits(text, from, kWidths[i]);
     if (!value) return std::nullopt;
     values[i] = *value;
-    if (i < kMarks.size() && (from >= text.size() || text[from++] != kMarks[i])) return std::nullopt;
+    if (i < kMarks.size() && (from >= text.size() || text[from++] != kMarks[i]))
+      return std::nullopt;
   }
   return values;
 }
@@ -106,7 +109,8 @@ std::optional<std::int64_t> parse_time(std::string_view text) {
   const auto nano = fraction(text.substr(kSeconds, text.size() - kSeconds - 1));
   if (!part || !nano) return std::nullopt;
   const auto [y, mo, d, h, mi, s] = *part;
-  const year_month_day date{year(y), month(static_cast<unsigned>(mo)), day(static_cast<unsigned>(d))};
+  const year_month_day date{year(y), month(static_cast<unsigned>(mo)),
+                            day(static_cast<unsigned>(d))};
   // Nanoseconds in 64 bits end in 2262; a leap second counts as the second after it.
   if (!date.ok() || y < 1970 || y > 2261 || h > 23 || mi > 59 || s > 60) return std::nullopt;
   const auto time = sys_days(date).time_since_epoch() + hours(h) + minutes(mi) + seconds(s);
@@ -145,17 +149,16 @@ bool EventFilter::matches(const EventLine& event) const {
 }
 
 std::string plain(const EventLine& event) {
-  const policies::Stamp stamp{std::chrono::sys_time<std::chrono::nanoseconds>(
-      std::chrono::nanoseconds(event.time))};
+  const policies::Stamp stamp{
+      std::chrono::sys_time<std::chrono::nanoseconds>(std::chrono::nanoseconds(event.time))};
   const std::string container =
       event.pod.empty() ? event.container_id : event.pod + "/" + event.name;
   constexpr std::size_t kMilliseconds = 23;  // characters of "2026-08-22T10:00:00.123"
-  return fmt::format("{}Z  {}  {}  {}  {}  {}  {}  {}\n",
-                     policies::event_time(stamp).substr(0, kMilliseconds),
-                     padded(cell(container), 16), padded(cell(event.phase), 8),
-                     padded(cell(event.kind), 10), padded(cell(event.rule), 22),
-                     padded(cell(event.object), 28), padded(cell(event.process), 16),
-                     cell(event.action));
+  return fmt::format(
+      "{}Z  {}  {}  {}  {}  {}  {}  {}\n", policies::event_time(stamp).substr(0, kMilliseconds),
+      padded(cell(container), 16), padded(cell(event.phase), 8), padded(cell(event.kind), 10),
+      padded(cell(event.rule), 22), padded(cell(event.object), 28), padded(cell(event.process), 16),
+      cell(event.action));
 }
 
 }  // namespace moat::shim::ctl

@@ -15,8 +15,7 @@ Status print(std::string_view text) {
 
 void warn(std::string_view what) {
   constexpr std::size_t kMaxWarning = 1000;  // a path and a sentence
-  (void)oci::write_all(STDERR_FILENO,
-                       "moatctl: " + policies::printable(what, kMaxWarning) + "\n");
+  (void)oci::write_all(STDERR_FILENO, "moatctl: " + policies::printable(what, kMaxWarning) + "\n");
 }
 
 }  // namespace moat::shim::ctl

@@ -22,8 +22,8 @@ class LineBuffer {
 
  private:
   std::string buffer_;
-  std::size_t at_ = 0;       // what lies before has been handed out
-  bool overlong_ = false;    // the line at `at_` is cut: the rest of it is dropped as it comes
+  std::size_t at_ = 0;     // what lies before has been handed out
+  bool overlong_ = false;  // the line at `at_` is cut: the rest of it is dropped as it comes
 };
 
 }  // namespace moat::shim::ctl

@@ -61,7 +61,8 @@ Finding at(const Node& node, Severity severity, std::string message) {
 
 void note_addresses(const Node& phase, std::vector<Finding>& findings) {
   const Node* rule = member(member(&phase, "network"), "access");
-  const Node* list = rule != nullptr && rule->kind == Node::Kind::Map ? member(rule, "allow") : rule;
+  const Node* list =
+      rule != nullptr && rule->kind == Node::Kind::Map ? member(rule, "allow") : rule;
   if (list == nullptr) return;
   for (const Node& object : list->items) {
     if (object.text == "*" || object.text == "+" || object.text.starts_with('@')) continue;

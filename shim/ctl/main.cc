@@ -37,9 +37,8 @@ Words kinds() {
 CLI::Validator one_of(Words words) {
   return CLI::Validator(
       [words](std::string& value) {
-        return std::ranges::find(words, value) != words.end()
-                   ? std::string()
-                   : policies::not_one_of(value, words);
+        return std::ranges::find(words, value) != words.end() ? std::string()
+                                                              : policies::not_one_of(value, words);
       },
       "");
 }
@@ -118,7 +117,8 @@ void add_events(CLI::App& app, Options& options) {
   command->add_option("--kind", events_options.filter.kind, "Only of this kind")
       ->type_name("K")
       ->check(one_of(kinds()));
-  command->callback([&options] { options.run = [&options] { return run_events(options.events); }; });
+  command->callback(
+      [&options] { options.run = [&options] { return run_events(options.events); }; });
 }
 
 void add_policy(CLI::App& app, Options& options) {

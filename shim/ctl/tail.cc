@@ -50,7 +50,8 @@ bool Tail::read_some() {
 }
 
 bool Tail::begin_again() {
-  struct stat ours {}, named {};
+  struct stat ours {
+  }, named{};
   if (::fstat(file_.raw(), &ours) != 0) return false;
   if (ours.st_size < at_) {
     at_ = 0;

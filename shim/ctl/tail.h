@@ -31,8 +31,8 @@ class Tail {
 
  private:
   Tail(std::string path, UniqueFd file) : path_(std::move(path)), file_(std::move(file)) {}
-  bool read_some();     // false at the end of the file
-  bool begin_again();   // at the end: true if there is another beginning to read from
+  bool read_some();    // false at the end of the file
+  bool begin_again();  // at the end: true if there is another beginning to read from
 
   std::string path_;
   UniqueFd file_;

@@ -61,9 +61,10 @@ END
 node() {
   echo 'mod: enforce' >"$MOAT_CONFIG"
   refused "a misspelt node configuration" "$MOAT_CONFIG:1: .*'mod'.*'mode'"
-  echo 'runtime: /nowhere/runc' >"$MOAT_CONFIG"
-  refused "a runtime that is not there" "/nowhere/runc.*[Nn]o such file"
   rm "$MOAT_CONFIG"
+  echo 'BinaryName = "/nowhere/runc"' >"$RUN_DIR/runtime.toml"
+  refused "a runtime that is not there" "/nowhere/runc.*[Nn]o such file" \
+    --runtime-config-path "$RUN_DIR/runtime.toml"
   echo 'mode: [enforce' >"$MOAT_FLOOR"
   refused "a broken floor" "$MOAT_FLOOR:[12]: "
   rm "$MOAT_FLOOR"

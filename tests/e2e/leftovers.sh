@@ -12,6 +12,7 @@ GROUP=(--annotation io.containerd.runc.v2.group=pod)
 ROUNDS=10
 
 # one ID MODE: a container that reads its model and ends.
+# shellcheck disable=SC2016  # $line belongs to the shell inside
 one() {
   local id=$1
   echo "$id" >>"$RUN_DIR/ids"

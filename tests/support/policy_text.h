@@ -8,7 +8,7 @@
 
 #include "policies/document.h"
 
-namespace moat::policies {
+namespace moat::test {
 
 // Lines 1 to 4 of a document, so that what a row adds begins at line 5.
 inline std::string with_spec(const std::string& lines) {
@@ -17,7 +17,7 @@ inline std::string with_spec(const std::string& lines) {
 }
 
 inline std::string error_of(const std::string& text) {
-  const auto document = parse_document(text, "p.yaml");
+  const auto document = policies::parse_document(text, "p.yaml");
   return document ? "no error" : document.error().what;
 }
 
@@ -37,4 +37,4 @@ inline void expect_errors(const std::vector<Bad>& rows) {
   }
 }
 
-}  // namespace moat::policies
+}  // namespace moat::test

@@ -6,7 +6,8 @@ namespace moat::shim::ctl {
 namespace {
 
 std::string policy(const std::string& spec) {
-  return "apiVersion: moat.dev/v1alpha1\nkind: LifecyclePolicy\nmetadata: {name: p}\nspec:\n" + spec;
+  return "apiVersion: moat.dev/v1alpha1\nkind: LifecyclePolicy\nmetadata: {name: p}\nspec:\n" +
+         spec;
 }
 
 TEST(Lint, AGoodPolicyHasNoFindings) {
@@ -38,11 +39,12 @@ TEST(Lint, ErrorsNameTheirPlaceAndTheWayOut) {
 }
 
 TEST(Lint, WordsWithoutEffectAreNoted) {
-  const auto findings = lint(policy("  extends: [builtin/python]\n"
-                                    "  transitions: {reload: {on: {open: models}}}\n"
-                                    "  phases:\n"
-                                    "    serve:\n"
-                                    "      network: {access: [\"@listen\", \"10.0.0.0/8:443\"]}\n"));
+  const auto findings =
+      lint(policy("  extends: [builtin/python]\n"
+                  "  transitions: {reload: {on: {open: models}}}\n"
+                  "  phases:\n"
+                  "    serve:\n"
+                  "      network: {access: [\"@listen\", \"10.0.0.0/8:443\"]}\n"));
   ASSERT_EQ(findings.size(), 2U);
   for (const Finding& finding : findings) EXPECT_EQ(finding.severity, Severity::Note);
   EXPECT_EQ(findings[0].line, 6U);
@@ -59,9 +61,9 @@ TEST(Lint, EveryDocumentOfAFileIsChecked) {
 }
 
 TEST(Lint, NoiseIsAnErrorNotACrash) {
-  for (const std::string& noise : {std::string("\0\xff", 2), std::string(100, '['),
-                                   std::string("a: &a [*a]"), std::string("- - - -\n\t"),
-                                   std::string((1U << 20) + 1, ' ')}) {
+  for (const std::string& noise :
+       {std::string("\0\xff", 2), std::string(100, '['), std::string("a: &a [*a]"),
+        std::string("- - - -\n\t"), std::string((1U << 20) + 1, ' ')}) {
     const auto findings = lint(noise);
     ASSERT_FALSE(findings.empty());
     EXPECT_EQ(findings[0].severity, Severity::Error);

@@ -149,9 +149,9 @@ TEST_F(Files, OnlyRegularFilesAreOpened) {
 TEST_F(Files, AreFoundWhereTheyBelongAndNowhereElse) {
   for (const char* folder : {"/containers/deep", "/pods/a_b_c"})
     ASSERT_TRUE(oci::make_dirs(folder_ + folder, 0700));
-  for (const char* file : {"/x.jsonl", "/pods/x.jsonl", "/containers/c.jsonl",
-                           "/containers/c.jsonl.1", "/containers/deep/x.jsonl",
-                           "/pods/a_b_c/vllm.jsonl", "/pods/a_b_c/vllm.txt"})
+  for (const char* file :
+       {"/x.jsonl", "/pods/x.jsonl", "/containers/c.jsonl", "/containers/c.jsonl.1",
+        "/containers/deep/x.jsonl", "/pods/a_b_c/vllm.jsonl", "/pods/a_b_c/vllm.txt"})
     ASSERT_TRUE(oci::write_file_atomic(folder_ + file, "", 0600));
   ASSERT_EQ(::symlink("/", (folder_ + "/pods/root").c_str()), 0);
   const auto folders = log_folders(folder_);

@@ -43,10 +43,10 @@ struct Age {
 };
 
 TEST(PsView, AgesAreReadable) {
-  for (const Age& age : {Age{-1, "-"}, Age{0, "0ms"}, Age{999, "999ms"}, Age{1000, "1s"},
-                         Age{59999, "59s"}, Age{60000, "1m00s"}, Age{184000, "3m04s"},
-                         Age{3600000, "1h00m"}, Age{7500000, "2h05m"}, Age{86400000, "1d00h"},
-                         Age{356400000, "4d03h"}})
+  for (const Age& age :
+       {Age{-1, "-"}, Age{0, "0ms"}, Age{999, "999ms"}, Age{1000, "1s"}, Age{59999, "59s"},
+        Age{60000, "1m00s"}, Age{184000, "3m04s"}, Age{3600000, "1h00m"}, Age{7500000, "2h05m"},
+        Age{86400000, "1d00h"}, Age{356400000, "4d03h"}})
     EXPECT_EQ(readable_age(age.ms), age.text);
 }
 

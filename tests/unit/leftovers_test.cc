@@ -10,9 +10,9 @@ namespace {
 TEST(Leftovers, TheNamespaceComesFromTheBundle) {
   for (const char* bundle : {"/run/containerd/io.containerd.runtime.v2.task/k8s.io/c1",
                              "/x/k8s.io/c1///", "/k8s.io/c1"}) {
-    const auto stopped = parse_stopped(
-        R"({"ociVersion":"1.0.2","id":"c1","status":"stopped","bundle":")" + std::string(bundle) +
-        "\"}");
+    const auto stopped =
+        parse_stopped(R"({"ociVersion":"1.0.2","id":"c1","status":"stopped","bundle":")" +
+                      std::string(bundle) + "\"}");
     ASSERT_TRUE(stopped) << stopped.error().what;
     EXPECT_EQ(stopped->namespace_, "k8s.io");
     EXPECT_EQ(stopped->id, "c1");

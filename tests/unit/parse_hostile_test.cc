@@ -6,6 +6,8 @@
 namespace moat::policies {
 namespace {
 
+using test::Bad, test::error_of, test::expect_errors, test::with_spec;
+
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer)
 #define __SANITIZE_ADDRESS__  // as g++ says it

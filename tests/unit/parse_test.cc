@@ -8,6 +8,7 @@ namespace moat::policies {
 namespace {
 
 using std::chrono::milliseconds;
+using test::error_of, test::expect_errors, test::with_spec;
 
 TEST(Parse, ReadsEveryPartOfTheLanguage) {
   const auto document = parse_document(with_spec(R"(

@@ -18,7 +18,7 @@ make_bundle() {
 start_shim() {
   make_bundle "$1"
   (
-    cd "$RUN_DIR/b/$1"
+    cd "$RUN_DIR/b/$1" || exit
     PATH=${PATH_OF_SHIM:-$TOOLS_PATH:$PATH} "$MOAT_BIN/containerd-shim-moat-v2" -namespace "$CTR_NAMESPACE" \
       -address "$RUN_DIR/c" -publish-binary /bin/true -id "$1" start </dev/null
   ) | sed 's|^unix://||'

@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034
 # What the scripts of this folder have in common: a private containerd, and checks that are counted.
 
 CHECKED=0 BROKEN=0
@@ -8,7 +8,6 @@ CHECKED=0 BROKEN=0
 check() {
   local sentence=$1
   shift
-  # shellcheck disable=SC2034  # HELD is for the scripts
   CHECKED=$((CHECKED + 1))
   # Not in a subshell: what it starts, and the variables it sets, are the script's.
   if "$@" >"$RUN_DIR/check.out" 2>&1; then

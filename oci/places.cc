@@ -23,10 +23,6 @@ namespace {
 
 using policies::Mode;
 
-std::string fd_path(int fd) {
-  return "/proc/" + std::to_string(::getpid()) + "/fd/" + std::to_string(fd);
-}
-
 Result<std::string> path_of(int fd) {
   std::error_code ec;
   auto path = std::filesystem::read_symlink("/proc/self/fd/" + std::to_string(fd), ec);
@@ -153,8 +149,8 @@ class Finder {
     place.resolved = places_.mount_points[on].substr(1);
     place.resolved.append("/").append(remainder(*real, *base));
     place.directory = is_folder(found.raw());
-    place.source = fd_path(found.raw());
-    places_.held.push_back(std::move(found));
+    place.source = std::move(*real);
+    places_.held.push_back({"/" + place.resolved, std::move(found)});
     return place;
   }
 
@@ -210,6 +206,24 @@ Result<Places> find_places(const Spec& spec, const std::string& rootfs,
   auto root = open_root(rootfs);
   if (!root) return fail(std::move(root.error()));
   return Finder(spec, policy, mode, std::move(*root)).run();
+}
+
+Status verify_places(const std::vector<HeldPlace>& held, pid_t init) {
+  if (held.empty()) return {};
+  auto root = open_root("/proc/" + std::to_string(init) + "/root");
+  if (!root) return fail(std::move(root.error()));
+  for (const HeldPlace& place : held) {
+    auto mounted =
+        open_below(root->raw(), place.point, O_PATH, RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS);
+    struct stat found {};
+    struct stat there {};
+    if (mounted && ::fstat(place.fd.raw(), &found) == 0 && ::fstat(mounted->raw(), &there) == 0 &&
+        found.st_dev == there.st_dev && found.st_ino == there.st_ino)
+      continue;
+    return fail(Code::FailedPrecondition,
+                place.point + ": was replaced in its volume while the container was created");
+  }
+  return {};
 }
 
 }  // namespace moat::oci

@@ -33,7 +33,7 @@ Argv with(const RuncConfig& config, std::initializer_list<std::string> tail) {
 }
 
 off_t size_of(const std::string& path) {
-  struct stat status{};
+  struct stat status {};
   return ::stat(path.c_str(), &status) == 0 ? status.st_size : 0;
 }
 
@@ -72,8 +72,7 @@ Status judge(const RunResult& result, const RuncCall& call, off_t log_offset) {
 }  // namespace
 
 Argv runc_create(const RuncConfig& config, const RuncCreate& create) {
-  Argv argv =
-      with(config, {"create", "--bundle", create.bundle, "--pid-file", create.pid_file});
+  Argv argv = with(config, {"create", "--bundle", create.bundle, "--pid-file", create.pid_file});
   if (create.no_pivot) argv.emplace_back("--no-pivot");
   if (create.no_new_keyring) argv.emplace_back("--no-new-keyring");
   argv.push_back(create.id);

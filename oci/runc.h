@@ -56,7 +56,8 @@ struct RuncCall {
   std::string input;
 };
 
-// Runs it to its end; a failure is Unknown with the runtime's own words, or says why there are none.
+// Runs it to its end; a failure is Unknown with the runtime's own words, or says why there are
+// none.
 void run_runc(Loop& loop, RuncCall call, std::function<void(Status)> done);
 
 }  // namespace moat::oci

@@ -106,7 +106,8 @@ Result<CommandLine> parse_command_line(const std::vector<std::string>& arguments
 std::string usage() {
   std::string text = "Usage of containerd-shim-moat-v2: [flags] [start|delete]\n";
   const auto add = [&text](std::string_view name, std::string_view type, std::string_view meaning) {
-    text += "  -" + std::string(name) + std::string(type) + "\n    \t" + std::string(meaning) + "\n";
+    text +=
+        "  -" + std::string(name) + std::string(type) + "\n    \t" + std::string(meaning) + "\n";
   };
   for (const TextFlag& flag : kTexts) add(flag.name, " string", flag.meaning);
   for (const SwitchFlag& flag : kSwitches) add(flag.name, "", flag.meaning);

@@ -26,7 +26,9 @@ constexpr std::uint32_t kKilled = 137;  // 128 + SIGKILL: what became of it, see
 // containerd kills us after five seconds; the mounts need some of them.
 constexpr std::chrono::milliseconds kRuntimeDeadline{3500};
 
-void warn(const Error& error) { std::fprintf(stderr, "moat: delete: %s\n", error.what.c_str()); }
+void warn(const Error& error) {
+  std::fprintf(stderr, "moat: delete: %s\n", error.what.c_str());
+}
 
 Status runtime_delete(const oci::RuncConfig& config, const std::string& id) {
   auto loop = oci::Loop::create();

@@ -28,8 +28,8 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr int kListener = 3;                  // where `start` puts it
-constexpr milliseconds kFlushEvents{3000};    // containerd allows three seconds for Shutdown
+constexpr int kListener = 3;                // where `start` puts it
+constexpr milliseconds kFlushEvents{3000};  // containerd allows three seconds for Shutdown
 constexpr milliseconds kFlushReplies{1000};
 
 // A client whose Delete timed out believes the task gone and never asks for the shutdown.
@@ -44,8 +44,9 @@ Result<UniqueFd> take_listener(const CommandLine& line) {
   int listening = 0;
   socklen_t length = sizeof listening;
   if (::getsockopt(kListener, SOL_SOCKET, SO_ACCEPTCONN, &listening, &length) != 0 || !listening)
-    return fail(Code::InvalidArgument,
-                "descriptor 3 is not a listening socket: run the action `start`, or name a -socket");
+    return fail(
+        Code::InvalidArgument,
+        "descriptor 3 is not a listening socket: run the action `start`, or name a -socket");
   UniqueFd listener(kListener);
   // At once, or every container would inherit the shim's own socket.
   ::fcntl(kListener, F_SETFD, FD_CLOEXEC);
@@ -142,7 +143,8 @@ class ShimServer {
     // First the name, then the listener: whoever binds the name next must not lose it to us.
     if (!socket_path_.empty()) ::unlink(socket_path_.c_str());
     server_.stop_accepting();
-    publisher_.flush(kFlushEvents, [this] { server_.flush(kFlushReplies, [this] { loop_.stop(); }); });
+    publisher_.flush(kFlushEvents,
+                     [this] { server_.flush(kFlushReplies, [this] { loop_.stop(); }); });
   }
 
   oci::Loop& loop_;

@@ -87,7 +87,7 @@ Status spawn_server(const CommandLine& line, const std::string& bundle, UniqueFd
   if (n <= 0) return fail_errno(errno, "/proc/self/exe");
   oci::Command command;
   command.path = "/proc/self/exe";
-  command.argv = {self.data(), "-namespace", line.ns,   "-id",    line.id,
+  command.argv = {self.data(), "-namespace", line.ns,   "-id", line.id,
                   "-address",  line.address, "-bundle", bundle};
   if (line.debug) command.argv.emplace_back("-debug");
   command.fds = {{listener.raw(), 3}};

@@ -9,8 +9,8 @@
 namespace moat::shim {
 
 struct StartRequest {
-  bool bootstrap = false;   // the daemon speaks protobuf (containerd 2.3 and later)
-  std::string socket_dir;   // where it wants the socket; empty: our own default
+  bool bootstrap = false;  // the daemon speaks protobuf (containerd 2.3 and later)
+  std::string socket_dir;  // where it wants the socket; empty: our own default
 };
 
 // The identity must match: the options older daemons send parse as bootstrap parameters, too.

@@ -21,17 +21,17 @@ namespace moat::shim {
 namespace {
 
 constexpr std::string_view kRoot = "/sys/fs/cgroup";
-constexpr int kMaxDepth = 16;       // deeper than any payload's own nesting needs to be
-constexpr int kMaxKillRounds = 50;  // a fork bomb is beaten by the freezer, not by more rounds
+constexpr int kMaxDepth = 16;          // deeper than any payload's own nesting needs to be
+constexpr int kMaxKillRounds = 50;     // a fork bomb is beaten by the freezer, not by more rounds
 constexpr std::size_t kMaxHeld = 128;  // descriptors at a time: the usual limit is 1024
 
 bool is_folder(const std::string& path) {
-  struct stat status{};
+  struct stat status {};
   return ::stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode);
 }
 
 bool is_unified() {
-  struct statfs status{};
+  struct statfs status {};
   return ::statfs(kRoot.data(), &status) == 0 && status.f_type == CGROUP2_SUPER_MAGIC;
 }
 
@@ -74,27 +74,30 @@ void read_pids(const std::string& folder, int depth, std::vector<pid_t>& pids) {
 
 }  // namespace
 
-std::string Cgroup::folder_in(std::string_view text, std::string_view root, bool unified,
-                              const std::function<bool(const std::string&)>& exists) {
+std::string Cgroup::folder_in(std::string_view text, const Machine& machine) {
   constexpr std::array<std::string_view, 4> kControllers{"pids", "freezer", "devices", "memory"};
-  const auto usable = [&](std::string_view path, std::string_view prefix) {
-    if (path.size() < 2) return std::string();
-    std::string folder = std::string(root) + std::string(prefix) + std::string(path);
-    return exists(folder) ? folder : std::string();
+  const auto usable = [&](std::string_view controller, const std::string& prefix) {
+    const std::string path(path_in(text, controller));
+    const std::string own = std::string(path_in(machine.own, controller)) + "/";
+    if (path.size() < 2 || own.starts_with(path + "/")) return std::string();
+    std::string folder = std::string(machine.root) + prefix + path;
+    return machine.exists(folder) ? folder : std::string();
   };
-  if (unified) return usable(path_in(text, ""), "");
+  if (machine.unified) return usable("", "");
   for (const std::string_view controller : kControllers) {
-    std::string folder = usable(path_in(text, controller), "/" + std::string(controller));
+    std::string folder = usable(controller, "/" + std::string(controller));
     if (!folder.empty()) return folder;
   }
-  return usable(path_in(text, ""), "/unified");
+  return usable("", "/unified");
 }
 
 Result<Cgroup> Cgroup::of_process(pid_t pid) {
   const auto text = oci::read_file("/proc/" + std::to_string(pid) + "/cgroup", 1U << 16);
   if (!text) return fail(text.error());
+  const auto own = oci::read_file("/proc/self/cgroup", 1U << 16);
+  if (!own) return fail(own.error());
   const bool unified = is_unified();
-  std::string folder = folder_in(*text, kRoot, unified, is_folder);
+  std::string folder = folder_in(*text, {kRoot, unified, *own, is_folder});
   if (folder.empty())
     return fail(Code::NotFound, "process " + std::to_string(pid) + " has no cgroup of its own");
   std::string freezer;

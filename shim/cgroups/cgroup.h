@@ -15,13 +15,19 @@ namespace moat::shim {
 
 class Cgroup {
  public:
-  // Where the process is now. Fails when it is gone, or in a root cgroup: iterating that one would
-  // hit the whole machine.
+  // Where the process is now. Fails when it is gone, or in no group of its own: acting on a root
+  // group, or on the one we are in ourselves, would hit strangers, or us.
   static Result<Cgroup> of_process(pid_t pid);
 
-  // The folder to use from the text of /proc/PID/cgroup. Pure but for `exists`.
-  static std::string folder_in(std::string_view text, std::string_view root, bool unified,
-                               const std::function<bool(const std::string&)>& exists);
+  // What the choice depends on besides the process: pure then, for tests.
+  struct Machine {
+    std::string_view root;  // where cgroups are mounted
+    bool unified = false;   // version 2 only
+    std::string_view own;   // the text of /proc/self/cgroup
+    std::function<bool(const std::string&)> exists;
+  };
+  // The folder to use from the text of /proc/PID/cgroup; empty: none is the process's own.
+  static std::string folder_in(std::string_view text, const Machine& machine);
 
   // Every process in it and below it.
   [[nodiscard]] std::vector<pid_t> pids() const;

@@ -62,10 +62,15 @@ void GuardedContainer::on_listener(Handover handover) {
 }
 
 void GuardedContainer::created(pid_t init, std::function<void(Status)> done) {
-  plan_.held.clear();
   init_ = init;
   init_start_ = oci::start_time_of(init);
   created_ = std::move(done);
+  auto same = oci::verify_places(plan_.held, init);
+  plan_.held.clear();
+  if (!same) {
+    settle(std::move(same));
+    return;
+  }
   if (listening_) {
     settle(place_marks());
     return;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "oci/loop.h"
+#include "oci/places.h"
 #include "policies/document.h"
 #include "shim/supervise/guard.h"
 #include "shim/supervise/listener_socket.h"
@@ -20,8 +21,7 @@ struct GuardedPlan {
   std::vector<std::string> model_mounts;  // marked from the start: their first open begins `load`
   std::vector<std::string> islands;       // stay writable from `load` on
   std::string listener_path;
-  std::vector<UniqueFd>
-      held;  // what mount sources lead through, until the runtime has mounted them
+  std::vector<oci::HeldPlace> held;  // compared with what the runtime has mounted
 };
 
 struct GuardedParts {

@@ -17,8 +17,6 @@ constexpr std::uint64_t kMask = FAN_OPEN_PERM | FAN_OPEN_EXEC_PERM;
 
 Status mark(int group, int root, const MountEntry& mount) {
   auto fd = open_mount(root, mount);
-  // Hidden mounts cannot be reached by a path, so nobody opens anything on them.
-  if (!fd && fd.error().code == Code::NotFound) return {};
   if (!fd) return fail(std::move(fd.error()));
   const std::string path = "/proc/self/fd/" + std::to_string(fd->raw());
   if (::fanotify_mark(group, FAN_MARK_ADD | FAN_MARK_MOUNT, kMask, AT_FDCWD, path.c_str()) == 0)
@@ -69,7 +67,8 @@ Status mark_all(int group, pid_t init) {
   if (!mounts) return fail(std::move(mounts.error()));
   if (!root) return fail(std::move(root.error()));
   for (const MountEntry& mount : *mounts) {
-    if (!marked(mount)) continue;
+    // Nobody opens anything on a mount that another one hides.
+    if (!marked(mount) || is_covered(*mounts, mount)) continue;
     if (auto status = mark(group, root->raw(), mount); !status) return status;
   }
   return {};

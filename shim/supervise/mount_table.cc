@@ -95,6 +95,15 @@ bool is_kernel_interface(const MountEntry& mount) {
   return is_below(mount.point, "/proc") || is_below(mount.point, "/sys");
 }
 
+bool is_covered(const std::vector<MountEntry>& mounts, const MountEntry& mount) {
+  bool later = false;
+  for (const MountEntry& other : mounts) {
+    if (later && is_below(mount.point, other.point)) return true;
+    later = later || other.id == mount.id;
+  }
+  return false;
+}
+
 std::uint64_t mount_id_of(int fd) {
   struct statx info {};
   if (::syscall(SYS_statx, fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &info) != 0) return 0;

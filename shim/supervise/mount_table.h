@@ -30,6 +30,9 @@ Result<std::vector<MountEntry>> mounts_of(pid_t pid);
 bool is_kernel_interface(const MountEntry& mount);
 bool is_below(std::string_view path, std::string_view folder);  // or equal
 
+// A later mount lies on its point or on a folder above it: no path leads to it any more.
+bool is_covered(const std::vector<MountEntry>& mounts, const MountEntry& mount);
+
 // An O_PATH descriptor of the mount's root, opened below `root` without following symlinks and
 // checked by mount id. NotFound when the mount is hidden behind another one.
 Result<UniqueFd> open_mount(int root, const MountEntry& mount);

@@ -94,12 +94,13 @@ void Reader::read(const ReadRequest& request, std::function<void(std::optional<C
   const std::uint64_t id = next_++;
   {
     const std::lock_guard lock(shared_->mutex);
-    if (shared_->stuck >= kStuckReaders) {
+    if (shared_->stuck >= kMaxReaders) {
       loop_.post([done = std::move(done)] { done(std::nullopt); });
       return;
     }
     shared_->jobs.push_back(Job{id, request});
-    if (shared_->workers == shared_->stuck) start_worker();
+    // One reader is enough until one is held up: then the next job must not wait behind it.
+    if (shared_->idle < shared_->jobs.size() && shared_->workers < kMaxReaders) start_worker();
     shared_->ready.notify_one();
   }
   waiting_.emplace(id, std::move(done));
@@ -135,7 +136,6 @@ void Reader::give_up(std::uint64_t job) {
     const std::lock_guard lock(shared_->mutex);
     if (shared_->running.erase(job) != 0) {
       ++shared_->stuck;
-      if (!shared_->jobs.empty() && shared_->stuck < kStuckReaders) start_worker();
     } else {
       std::erase_if(shared_->jobs, [job](const Job& waiting) { return waiting.id == job; });
     }

@@ -23,7 +23,7 @@ inline constexpr std::size_t kMaxPath = 4096;     // the kernel's PATH_MAX, with
 inline constexpr std::size_t kMaxArgs = 32;       // of an exec, for the report
 inline constexpr std::size_t kMaxArgBytes = 256;  // of each
 inline constexpr std::size_t kMaxSockAddr = 128;  // the kernel's own limit
-inline constexpr std::size_t kStuckReaders = 8;   // threads given up before reads are refused
+inline constexpr std::size_t kMaxReaders = 8;     // threads; when all are stuck reads are refused
 
 // What the arguments of one call claimed.
 struct Claims {

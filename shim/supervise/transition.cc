@@ -48,7 +48,8 @@ Status flip_all(pid_t pid, const std::vector<MountEntry>& mounts,
   for (const MountEntry& mount : mounts) {
     if (!to_flip(mount, islands)) continue;
     auto fd = open_mount(root->raw(), mount);
-    if (!fd && fd.error().code == Code::NotFound) continue;
+    // Nobody reaches a mount under another one; one that is in the open must be found.
+    if (!fd && fd.error().code == Code::NotFound && is_covered(mounts, mount)) continue;
     if (fd && set_readonly(fd->raw(), true) == 0) {
       flipped.push_back(std::move(*fd));
       continue;
@@ -76,6 +77,9 @@ Status transition(pid_t pid, std::uint64_t start_time, const std::vector<std::st
     return fail(Code::NotFound, "the container's init is gone");
   if (::setns(ns->raw(), CLONE_NEWNS) != 0)
     return fail_errno(errno, "entering the mount namespace");
+  // mountinfo's paths start at the root of that very process.
+  if (::fchdir(root->raw()) != 0 || ::chroot(".") != 0)
+    return fail_errno(errno, "entering the container's root");
   return flip_all(pid, *mounts, islands);
 }
 

@@ -72,8 +72,8 @@ Copier::Step Copier::blocked() const {
 }
 
 Copier::Step Copier::copy_some() {
-  const ssize_t n = ::splice(from_.raw(), nullptr, to_.raw(), nullptr, kChunk,
-                             SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+  const ssize_t n =
+      ::splice(from_.raw(), nullptr, to_.raw(), nullptr, kChunk, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
   if (n > 0 || (n < 0 && errno == EINTR)) return Step::More;
   if (n < 0 && errno == EAGAIN) return blocked();
   if (n < 0 && errno == EINVAL) {  // files opened for appending cannot be spliced to

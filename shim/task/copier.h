@@ -21,7 +21,8 @@ class Copier {
   Copier(const Copier&) = delete;
   Copier& operator=(const Copier&) = delete;
 
-  void start(std::function<void()> finished);  // called at end of file or error, never after close()
+  void start(
+      std::function<void()> finished);  // called at end of file or error, never after close()
   void close();
   [[nodiscard]] bool finished() const { return !to_.valid(); }
 

@@ -21,7 +21,7 @@ StdioPaths paths_of(const containerd::task::CreateTaskRequest& request) {
 }
 
 bool is_folder(const std::string& path) {
-  struct stat status{};
+  struct stat status {};
   return ::stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode);
 }
 
@@ -54,13 +54,13 @@ void Creation::begin(Tasks& tasks, ttrpc::Call call, containerd::task::CreateTas
   auto& container = self->container_ = std::make_shared<Container>();
   container->id = self->request_.id();
   container->bundle = self->request_.bundle();
-  container->init =
-      std::make_shared<Process>(tasks.loop, container->id, paths_of(self->request_));
+  container->init = std::make_shared<Process>(tasks.loop, container->id, paths_of(self->request_));
   auto prepared = check_request(self->request_);
   if (prepared) prepared = self->read_spec();
   if (prepared && (tasks.containers.contains(container->id) ||
                    !tasks.creating.emplace(container->id, container).second))
-    prepared = fail(Code::Unknown, std::string(kFailed) + ": container with given ID already exists");
+    prepared =
+        fail(Code::Unknown, std::string(kFailed) + ": container with given ID already exists");
   if (!prepared) return self->call_.fail(std::move(prepared.error()));
   prepared = self->prepare();
   if (!prepared) return self->undo(std::move(prepared.error()), false);
@@ -130,9 +130,9 @@ Status Creation::mount() {
 void Creation::run_runtime() {
   const Container& container = *container_;
   oci::RuncCall call;
-  call.argv = oci::runc_create(
-      container.runc, {container.id, container.bundle, container.init_pid_file(),
-                       container.options.no_pivot_root, container.options.no_new_keyring});
+  call.argv = oci::runc_create(container.runc,
+                               {container.id, container.bundle, container.init_pid_file(),
+                                container.options.no_pivot_root, container.options.no_new_keyring});
   call.log = container.runc.log;
   call.fds = container.init->stdio->child_fds();
   tasks_.run(std::move(call),
@@ -150,9 +150,8 @@ void Creation::runtime_done(Status status) {
   // Without a cgroup of its own (no controller at all) only its processes' descriptors are left.
   if (auto cgroup = Cgroup::of_process(init.pid)) container_->cgroup = std::move(*cgroup);
   if (!container_->guarded) return finish({});
-  container_->guarded->created(init.pid, [self = shared_from_this()](Status guarded) {
-    self->finish(std::move(guarded));
-  });
+  container_->guarded->created(
+      init.pid, [self = shared_from_this()](Status guarded) { self->finish(std::move(guarded)); });
 }
 
 void Creation::finish(Status guarded) {
@@ -187,13 +186,14 @@ void Creation::undo(Error error, bool runtime_left) {
   container_->init->stdio.reset();
   tasks_.exits.discard(*container_->init);
   if (!runtime_left) return undo_mounts();
-  tasks_.run({oci::runc_delete(container_->runc, container_->id, true), container_->runc.log, {}, ""},
-             [self = shared_from_this()](Status deleted) {
-               if (!deleted)
-                 log_error("a container that failed to be created may be left",
-                           {{"id", self->container_->id}, {"error", deleted.error().what}});
-               self->undo_mounts();
-             });
+  tasks_.run(
+      {oci::runc_delete(container_->runc, container_->id, true), container_->runc.log, {}, ""},
+      [self = shared_from_this()](Status deleted) {
+        if (!deleted)
+          log_error("a container that failed to be created may be left",
+                    {{"id", self->container_->id}, {"error", deleted.error().what}});
+        self->undo_mounts();
+      });
 }
 
 void Creation::undo_mounts() {

@@ -31,10 +31,9 @@ Status Exits::adopt(Process& process, const std::string& pid_file) {
 void Exits::arm(const std::shared_ptr<Container>& container,
                 const std::shared_ptr<Process>& process) {
   if (!process->pidfd.valid()) return;
-  auto watched = loop_.watch(process->pidfd.raw(), EPOLLIN,
-                             [this, container, process](std::uint32_t) {
-                               ended(container, process);
-                             });
+  auto watched =
+      loop_.watch(process->pidfd.raw(), EPOLLIN,
+                  [this, container, process](std::uint32_t) { ended(container, process); });
   if (!watched)
     log_error("an exit will go unnoticed", {{"id", process->id}, {"error", watched.error().what}});
 }

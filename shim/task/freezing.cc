@@ -60,8 +60,7 @@ void pause_container(Tasks& tasks, const std::shared_ptr<Container>& container, 
   perform(tasks, container, std::move(change), std::move(call));
 }
 
-void resume_container(Tasks& tasks, const std::shared_ptr<Container>& container,
-                      ttrpc::Call call) {
+void resume_container(Tasks& tasks, const std::shared_ptr<Container>& container, ttrpc::Call call) {
   Change change;
   change.request = Request::Resume;
   change.runtime = {oci::runc_resume(container->runc, container->id), container->runc.log, {}, ""};

@@ -22,7 +22,9 @@ constexpr int kBusyTries = 50;
 constexpr useconds_t kBusyPause = 50000;
 constexpr std::chrono::milliseconds kHelperDeadline{30000};
 
-std::size_t page_size() { return static_cast<std::size_t>(::sysconf(_SC_PAGESIZE)); }
+std::size_t page_size() {
+  return static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+}
 
 // Where a mount goes. The image may hold symlinks at the target's place: they end at the root.
 struct Place {
@@ -52,8 +54,8 @@ Status mount_long(const RootfsMount& mount, const std::string& target, unsigned 
                   const std::string& data) {
   const oci::CompactData compact = oci::compact_overlay(data);
   if (compact.folder.empty() || compact.data.size() >= page_size())
-    return fail(Code::InvalidArgument, "mount options is too long: " +
-                                           std::to_string(data.size()) + " bytes, the kernel takes " +
+    return fail(Code::InvalidArgument, "mount options is too long: " + std::to_string(data.size()) +
+                                           " bytes, the kernel takes " +
                                            std::to_string(page_size() - 1));
   auto here = oci::open_file(".", O_PATH | O_DIRECTORY);
   if (!here) return fail(std::move(here.error()));
@@ -66,8 +68,8 @@ Status mount_long(const RootfsMount& mount, const std::string& target, unsigned 
 Status mount_one(const std::string& rootfs, const RootfsMount& mount) {
   const oci::MountOptions options = oci::parse_mount_options(mount.options);
   if (options.loop || !options.uid_map.empty() || !options.gid_map.empty())
-    return fail(Code::Unimplemented, "mount " + mount.source +
-                                         ": loop and id-mapped mounts are not supported yet");
+    return fail(Code::Unimplemented,
+                "mount " + mount.source + ": loop and id-mapped mounts are not supported yet");
   auto place = place_of(rootfs, mount.target);
   if (!place) return fail(std::move(place.error()));
   const bool is_long = options.data.size() >= page_size() - 512;  // containerd's own margin

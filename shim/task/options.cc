@@ -64,9 +64,8 @@ Result<RuntimeOptions> of_generic(const runtimeoptions::v1::Options& generic) {
 
 Status assign(RuntimeOptions& options, std::string_view key, std::string_view value) {
   const auto wrong = [&](std::string_view expected) {
-    return fail(Code::InvalidArgument, "options: " + std::string(key) + " = " +
-                                           std::string(value) + ": expected " +
-                                           std::string(expected));
+    return fail(Code::InvalidArgument, "options: " + std::string(key) + " = " + std::string(value) +
+                                           ": expected " + std::string(expected));
   };
   const auto text = [&](std::string& into) -> Status {
     const bool quoted = value.size() >= 2 && (value.front() == '"' || value.front() == '\'') &&

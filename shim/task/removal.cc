@@ -73,9 +73,8 @@ void Removal::runtime_done(Status status) {
   process->stdio.reset();
   container->guarded.reset();
   if (!container->mounted) return unmounted({});
-  tasks.unmount(container->rootfs(), [self = shared_from_this()](Status done) {
-    self->unmounted(std::move(done));
-  });
+  tasks.unmount(container->rootfs(),
+                [self = shared_from_this()](Status done) { self->unmounted(std::move(done)); });
 }
 
 void Removal::unmounted(Status status) {
@@ -109,8 +108,7 @@ void enter(const std::shared_ptr<Removal>& removal) {
 
 }  // namespace
 
-void delete_container(Tasks& tasks, const std::shared_ptr<Container>& container,
-                      ttrpc::Call call) {
+void delete_container(Tasks& tasks, const std::shared_ptr<Container>& container, ttrpc::Call call) {
   enter(std::make_shared<Removal>(tasks, container, container->init, std::move(call)));
 }
 

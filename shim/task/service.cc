@@ -74,15 +74,14 @@ void TaskService::register_in(ttrpc::Registry& registry) {
   const auto add = [&]<class Request>(const char* method,
                                       void (TaskService::*handler)(ttrpc::Call, Request)) {
     for (const char* service : {"containerd.task.v2.Task", "containerd.task.v3.Task"})
-      registry.add(service, method,
-                   [this, handler](ttrpc::Call call, std::string_view payload,
-                                   std::chrono::nanoseconds) {
-                     std::remove_cvref_t<Request> request;
-                     if (!request.ParseFromArray(payload.data(), static_cast<int>(payload.size())))
-                       return call.fail(Code::InvalidArgument,
-                                        "the request is not the method's message");
-                     (this->*handler)(std::move(call), std::move(request));
-                   });
+      registry.add(
+          service, method,
+          [this, handler](ttrpc::Call call, std::string_view payload, std::chrono::nanoseconds) {
+            std::remove_cvref_t<Request> request;
+            if (!request.ParseFromArray(payload.data(), static_cast<int>(payload.size())))
+              return call.fail(Code::InvalidArgument, "the request is not the method's message");
+            (this->*handler)(std::move(call), std::move(request));
+          });
   };
   add("Create", &TaskService::create);
   add("Start", &TaskService::start);

@@ -27,9 +27,10 @@ void answer(ttrpc::Call& call, Status status) {
 // The words of a shim that asks runc: clients know them.
 Status in_runc_words(Status status) {
   if (status || status.error().err != EINVAL) return status;
-  return fail(Code::Unknown,
-              "unknown error after kill: runc did not terminate successfully: exit status 1: unable "
-              "to signal init: invalid argument\n");
+  return fail(
+      Code::Unknown,
+      "unknown error after kill: runc did not terminate successfully: exit status 1: unable "
+      "to signal init: invalid argument\n");
 }
 
 Status signal_init(const Container& container, Signal signal) {

@@ -83,13 +83,14 @@ inline Status check(State state, Request request) {
       return fail(Code::Unknown, "cannot pause a " + name + " container");
     case Request::Resume:
       if (state == State::Created) break;
-      return fail(Code::Unknown,
-                  "cannot resume a " + name + (state == State::Stopped ? " container" : " process"));
+      return fail(Code::Unknown, "cannot resume a " + name +
+                                     (state == State::Stopped ? " container" : " process"));
     case Request::Update:
       return fail(Code::Unknown, "cannot update a " + name + " container");
   }
-  return fail(Code::Unknown, std::string(request == Request::Pause ? "cannot pause" : "cannot resume") +
-                                 " task in created state");
+  return fail(Code::Unknown,
+              std::string(request == Request::Pause ? "cannot pause" : "cannot resume") +
+                  " task in created state");
 }
 
 }  // namespace moat::shim

@@ -30,7 +30,7 @@ Result<Target> parse_uri(const std::string& uri) {
 }
 
 bool is_fifo(const std::string& path) {
-  struct stat status{};
+  struct stat status {};
   return ::stat(path.c_str(), &status) == 0 && S_ISFIFO(status.st_mode);
 }
 
@@ -54,7 +54,9 @@ Result<Pipe> make_pipe() {
 }
 
 // Only our end: the container's shares its open file description with every process in it.
-void set_nonblocking(const UniqueFd& fd) { ::fcntl(fd.raw(), F_SETFL, O_NONBLOCK); }
+void set_nonblocking(const UniqueFd& fd) {
+  ::fcntl(fd.raw(), F_SETFL, O_NONBLOCK);
+}
 
 }  // namespace
 
@@ -105,11 +107,10 @@ Status Stdio::open_output(const std::string& uri, int number, StdioOwner owner) 
   const bool fifo = !target->file && is_fifo(target->path);
   // Whether somebody reads cannot be told once we hold a reading end ourselves. The probe stays
   // open until ours is: a reader that saw its last writer go would take that for the end.
-  const UniqueFd probe(fifo ? ::open(target->path.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC)
-                            : -1);
+  const UniqueFd probe(fifo ? ::open(target->path.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC) : -1);
   // Read-write: the open waits for nobody, and a daemon that restarts breaks no pipe.
-  auto sink = fifo ? oci::open_file(target->path, O_RDWR | O_NONBLOCK)
-                   : open_log_file(target->path);
+  auto sink =
+      fifo ? oci::open_file(target->path, O_RDWR | O_NONBLOCK) : open_log_file(target->path);
   if (!sink) return fail(std::move(sink.error()).in(name));
   auto pipe = make_pipe();
   if (!pipe) return fail(std::move(pipe.error()));
@@ -131,7 +132,9 @@ void Stdio::started() {
   for (auto& out : outs_) out->start([this] { check_drained(); });
 }
 
-void Stdio::close_stdin() { keep_alive_.reset(); }
+void Stdio::close_stdin() {
+  keep_alive_.reset();
+}
 
 void Stdio::process_exited() {
   keep_alive_.reset();
@@ -154,6 +157,8 @@ void Stdio::check_drained() {
   if (const auto done = std::exchange(drained_, nullptr)) done();
 }
 
-Stdio::~Stdio() { loop_.cancel(bound_); }
+Stdio::~Stdio() {
+  loop_.cancel(bound_);
+}
 
 }  // namespace moat::shim

@@ -44,8 +44,7 @@ struct Tasks {
 
   [[nodiscard]] Result<std::shared_ptr<Container>> find(const std::string& id) const {
     const auto found = containers.find(id);
-    if (found == containers.end())
-      return fail(Code::NotFound, "container not created: not found");
+    if (found == containers.end()) return fail(Code::NotFound, "container not created: not found");
     return found->second;
   }
 
@@ -65,9 +64,8 @@ struct Tasks {
 
   void unmount(const std::string& rootfs, std::function<void(Status)> done) {
     auto hold = std::make_shared<Reaper::Hold>(reaper);
-    unmount_tree_async(
-        loop, rootfs,
-        [hold, done = std::move(done)](Status status) { done(std::move(status)); });
+    unmount_tree_async(loop, rootfs,
+                       [hold, done = std::move(done)](Status status) { done(std::move(status)); });
   }
 };
 

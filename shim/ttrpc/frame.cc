@@ -42,8 +42,7 @@ void FrameReader::compact() {
   if (at_ == 0) return;
   buffer_.erase(0, at_);
   at_ = 0;
-  if (buffer_.size() < kKeepCapacity && buffer_.capacity() > kKeepCapacity)
-    buffer_.shrink_to_fit();
+  if (buffer_.size() < kKeepCapacity && buffer_.capacity() > kKeepCapacity) buffer_.shrink_to_fit();
 }
 
 void FrameReader::skip() {

@@ -21,7 +21,7 @@ struct Frame {
   std::uint32_t stream = 0;
   std::uint8_t type = 0;
   std::uint8_t flags = 0;
-  std::string_view payload;  // valid until the next push()
+  std::string_view payload;   // valid until the next push()
   std::size_t oversized = 0;  // the announced length, when it exceeds the limit; no payload then
 };
 

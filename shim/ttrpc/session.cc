@@ -10,14 +10,13 @@ std::shared_ptr<Session> Session::open(oci::Loop& loop, UniqueFd socket, const R
                                        std::function<void(Session*)> closed) {
   std::shared_ptr<Session> self(new Session(loop, registry));
   const std::weak_ptr<Session> weak = self;
-  self->connection_ =
-      Connection::open(loop, std::move(socket),
-                       {[weak](const Frame& frame) {
-                          if (auto session = weak.lock()) session->on_frame(frame);
-                        },
-                        [weak, closed = std::move(closed)] {
-                          if (auto session = weak.lock()) closed(session.get());
-                        }});
+  self->connection_ = Connection::open(loop, std::move(socket),
+                                       {[weak](const Frame& frame) {
+                                          if (auto session = weak.lock()) session->on_frame(frame);
+                                        },
+                                        [weak, closed = std::move(closed)] {
+                                          if (auto session = weak.lock()) closed(session.get());
+                                        }});
   return self;
 }
 
@@ -27,8 +26,7 @@ Session::~Session() {
 
 Status Session::check_stream(const Frame& frame) {
   if (frame.stream % 2 == 0)
-    return moat::fail(Code::InvalidArgument,
-                      "StreamID must be odd for client initiated streams");
+    return moat::fail(Code::InvalidArgument, "StreamID must be odd for client initiated streams");
   if (frame.type == kData) {
     // A data frame of a request still being served has no meaning for unary methods.
     if (pending_.contains(frame.stream)) return {};
@@ -38,9 +36,9 @@ Status Session::check_stream(const Frame& frame) {
     return moat::fail(Code::InvalidArgument, "StreamID cannot be re-used and must increment");
   last_stream_ = frame.stream;
   if (frame.oversized > 0)
-    return moat::fail(Code::ResourceExhausted,
-                      "message length " + std::to_string(frame.oversized) +
-                          " exceed maximum message size of " + std::to_string(kMaxPayload));
+    return moat::fail(Code::ResourceExhausted, "message length " + std::to_string(frame.oversized) +
+                                                   " exceed maximum message size of " +
+                                                   std::to_string(kMaxPayload));
   if (pending_.size() >= kMaxPending)
     return moat::fail(Code::ResourceExhausted, "too many unanswered requests on this connection");
   return {};
@@ -56,8 +54,8 @@ void Session::on_frame(const Frame& frame) {
 void Session::dispatch(std::uint32_t stream, std::string_view payload) {
   ::ttrpc::Request request;
   if (!request.ParseFromArray(payload.data(), static_cast<int>(payload.size())))
-    return send(stream, moat::fail(Code::InvalidArgument,
-                                   "unmarshal request error: not a ttrpc request"));
+    return send(stream,
+                moat::fail(Code::InvalidArgument, "unmarshal request error: not a ttrpc request"));
   auto handler = registry_.find(request.service(), request.method());
   if (!handler) return send(stream, moat::fail(std::move(handler.error())));
   pending_.emplace(stream, 0);

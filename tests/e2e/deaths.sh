@@ -10,7 +10,7 @@ for part in lib/{common,kernel,apt,build,containerd} e2e/lib/{checks,victims,rep
 done
 
 PLACES=(forever)
-ATTEMPTED="read_direct read_proc_root create rdonly_creat append sh_execve memfd_held tcp udp_held"
+ATTEMPTED="read_direct read_proc_root create rdonly_creat append sh_execve exec_held tcp udp_held"
 
 flood() { for one in $ATTEMPTED; do orders "$one" request:1; done; }
 

@@ -173,7 +173,7 @@ lint() {
   check "... at its place, with the word that was meant" says "^$RUN_DIR/bad.yaml:8:7: .*'filesystem'"
   check "... and goes on" says "good.yaml: ok$"
   check "an address is noted" ctl 0 policy lint "$RUN_DIR/note.yaml"
-  check "... at its place" says "^$RUN_DIR/note.yaml:8:27: note: '10\.0\.0\.0/8:443'"
+  check "... at its place" says "^$RUN_DIR/note.yaml:8:26: note: '10\.0\.0\.0/8:443'"
   check "lint -o json" ctl 1 policy lint -o json "$RUN_DIR/bad.yaml" "$RUN_DIR/note.yaml"
   check "... says the same" jq -e '.[0].ok == false and .[0].findings[0].line == 8
     and .[1].ok == true and .[1].findings[0].severity == "note"' "$RUN_DIR/out"

@@ -183,7 +183,7 @@ TEST(Reader, TooManyStalledReadersRefuseInsteadOfPilingUpThreads) {
   auto loop = std::move(*oci::Loop::create());
   auto reader = std::move(*Reader::create(*loop));
   int refused = 0;
-  constexpr int kTries = 3 * static_cast<int>(kStuckReaders);
+  constexpr int kTries = 3 * static_cast<int>(kMaxReaders);
   for (int i = 0; i < kTries; ++i)
     reader->read(openat_of(stalled, stalled.result()), [&](std::optional<Claims> claims) {
       EXPECT_FALSE(claims);
@@ -195,7 +195,7 @@ TEST(Reader, TooManyStalledReadersRefuseInsteadOfPilingUpThreads) {
   std::size_t threads = 0;
   auto status = oci::read_file("/proc/self/status");
   if (status) threads = std::strtoul(status->c_str() + status->find("Threads:") + 8, nullptr, 10);
-  EXPECT_LE(threads, kStuckReaders + 2);
+  EXPECT_LE(threads, kMaxReaders + 2);
 }
 
 }  // namespace

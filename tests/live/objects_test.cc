@@ -7,6 +7,8 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 
+#include <algorithm>
+
 #include "oci/sys.h"
 #include "shim/supervise/marks.h"
 #include "tests/support/victim.h"
@@ -26,6 +28,8 @@ struct Opener {
           if (::mount("none", "/mnt", "tmpfs", 0, "size=1m") != 0) return std::uint64_t{1};
           ::close(::open("/mnt/file", O_WRONLY | O_CREAT | O_CLOEXEC, 0755));
           if (::fork() != 0) return std::uint64_t{0};
+          ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+          ::close(to_child[1]);
           char c = 0;
           while (::read(to_child[0], &c, 1) == 1) {
             const int fd = ::open("/mnt/file", O_RDONLY | O_CLOEXEC);

@@ -5,6 +5,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -22,6 +23,7 @@ class Victim {
     pid_ = ::fork();
     if (pid_ == 0) {
       ::close(ready[0]);
+      ::prctl(PR_SET_PDEATHSIG, SIGKILL);
       if (namespaces != 0 && ::unshare(namespaces) != 0) ::_exit(1);
       if ((namespaces & CLONE_NEWNS) != 0)
         ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr);

@@ -6,24 +6,24 @@ namespace moat::shim {
 namespace {
 
 TEST(CommandLine, TakesWhatContainerdWrites) {
-  const auto start = parse_command_line({"-namespace", "k8s.io", "-address", "/c.sock",
-                                         "-publish-binary", "/usr/bin/containerd", "-id", "c1",
-                                         "start"});
+  const auto start =
+      parse_command_line({"-namespace", "k8s.io", "-address", "/c.sock", "-publish-binary",
+                          "/usr/bin/containerd", "-id", "c1", "start"});
   ASSERT_TRUE(start);
   EXPECT_EQ(start->ns, "k8s.io");
   EXPECT_EQ(start->id, "c1");
   EXPECT_EQ(start->address, "/c.sock");
   EXPECT_EQ(start->action, Action::Start);
-  const auto removal = parse_command_line(
-      {"-namespace", "n", "-address", "a", "-publish-binary", "p", "-id", "c1", "-bundle", "/b",
-       "delete"});
+  const auto removal = parse_command_line({"-namespace", "n", "-address", "a", "-publish-binary",
+                                           "p", "-id", "c1", "-bundle", "/b", "delete"});
   ASSERT_TRUE(removal);
   EXPECT_EQ(removal->bundle, "/b");
   EXPECT_EQ(removal->action, Action::Delete);
 }
 
 TEST(CommandLine, HasGosSyntax) {
-  const auto line = parse_command_line({"--id=c=1", "-debug", "--namespace", "-dash", "-info=false"});
+  const auto line =
+      parse_command_line({"--id=c=1", "-debug", "--namespace", "-dash", "-info=false"});
   ASSERT_TRUE(line);
   EXPECT_EQ(line->id, "c=1");
   EXPECT_EQ(line->ns, "-dash");

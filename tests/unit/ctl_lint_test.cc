@@ -25,7 +25,7 @@ TEST(Lint, ErrorsNameTheirPlaceAndTheWayOut) {
            Case{policy("  extends: [builtin/python]\n  mdoe: audit\n"), 6, 3, "mode"},
            Case{policy("  extends: [builtin/pyton]\n"), 5, 12, "builtin/python"},
            Case{policy("  mode: audit\n"), 5, 3, "init"},
-           Case{policy("  extends: [builtin/python]\n  models: [/]\n"), 5, 3, "root folder"},
+           Case{policy("  extends: [builtin/python]\n  models: [/]\n"), 6, 12, "one place"},
            Case{"{\"apiVersion\": 1", 1, 0, ""},
            Case{"", 1, 1, "no policy"},
        }) {
@@ -33,7 +33,9 @@ TEST(Lint, ErrorsNameTheirPlaceAndTheWayOut) {
     ASSERT_EQ(findings.size(), 1U) << c.text;
     EXPECT_EQ(findings[0].severity, Severity::Error);
     EXPECT_EQ(findings[0].line, c.line) << findings[0].message;
-    if (c.column != 0) EXPECT_EQ(findings[0].column, c.column) << findings[0].message;
+    if (c.column != 0) {
+      EXPECT_EQ(findings[0].column, c.column) << findings[0].message;
+    }
     EXPECT_NE(findings[0].message.find(c.part), std::string::npos) << findings[0].message;
   }
 }

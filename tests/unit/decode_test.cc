@@ -5,7 +5,10 @@
 #include <netinet/in.h>
 #include <sys/un.h>
 
+#include <algorithm>
 #include <cstring>
+
+#include "shim/supervise/listener.h"
 
 namespace moat::shim {
 namespace {

@@ -20,7 +20,10 @@ TEST(MountOptions, AreFlagsPropagationAndData) {
       {{"ro", "rw"}, 0, 0, ""},
       {{"nodev", "dev", "noexec"}, MS_NOEXEC, 0, ""},
       {{"rbind", "ro", "rslave"}, MS_BIND | MS_REC | MS_RDONLY, MS_SLAVE | MS_REC, ""},
-      {{"lowerdir=/a:/b", "upperdir=/u", "workdir=/w"}, 0, 0, "lowerdir=/a:/b,upperdir=/u,workdir=/w"},
+      {{"lowerdir=/a:/b", "upperdir=/u", "workdir=/w"},
+       0,
+       0,
+       "lowerdir=/a:/b,upperdir=/u,workdir=/w"},
       {{"size=64k", "mode=755", "defaults"}, 0, 0, "size=64k,mode=755"},
       {{"", "roo"}, 0, 0, "roo"},
   };

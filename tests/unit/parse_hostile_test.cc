@@ -1,4 +1,6 @@
 // Texts that are no policy at all: broken, huge, or made to cost time, memory or code execution.
+#include <algorithm>
+#include <climits>
 #include <ctime>
 
 #include "tests/support/policy_text.h"
@@ -32,12 +34,26 @@ TEST(ParseHostile, RefusesWhatIsNoYamlOrJsonAtItsPlace) {
       {"\tkind: x\n", "p.yaml:1:6: not YAML: illegal map value; indent with spaces, not with tabs"},
       {"{\"kind\": \"LifecyclePolicy\",\n \"spec\": {\"mode\": audit\n",
        "p.yaml:2:19: not JSON: Invalid value."},
+      {R"({"spec": {"models": ["a\"b\\"]}})",
+       R"(p.yaml:1:22: spec.models[0]: 'a"b\' is not an absolute …)"},
       {"{\"kind\": 1, \"kind\": 2}", "p.yaml:1:13: duplicate key 'kind'"},
       {"{\n  \"metadata\": {\"nam\\u0065\": \"a\", \"namme\": 1}}",
        "p.yaml:2:34: metadata: unknown key 'namme'; did you mean 'name'?"},
       {"{\"metadata\": {\"name\": 7}, \"spec\": {\"mode\": 12}}",
        "p.yaml:1:44: spec.mode: '12' is not one of off, audit, learn, enforce"},
   });
+}
+
+// Processor time of the quickest of three runs: others may be busy on the machine.
+template <class Work>
+long least_ms(Work work) {
+  long least = LONG_MAX;
+  for (int run = 0; run < 3 && least >= 100; ++run) {
+    const std::clock_t start = std::clock();
+    work();
+    least = std::min(least, (std::clock() - start) * 1000 / CLOCKS_PER_SEC);
+  }
+  return least;
 }
 
 TEST(ParseHostile, RefusesBombsAndTricksQuickly) {
@@ -98,9 +114,8 @@ TEST(ParseHostile, RefusesBombsAndTricksQuickly) {
       {repeat("]", most), "…"},
   };
   for (const Bad& row : rows) {
-    const std::clock_t start = std::clock();  // of this process: others may be busy
-    const std::string error = error_of(row.text);
-    const auto took = (std::clock() - start) * 1000 / CLOCKS_PER_SEC;
+    std::string error;
+    const auto took = least_ms([&] { error = error_of(row.text); });
     EXPECT_NE(error, "no error") << row.text.substr(0, 40);
     EXPECT_LT(error.size(), 400U);
     if (row.error.ends_with("…"))

@@ -47,11 +47,6 @@ struct PlacesTest : ::testing::Test {
   }
 };
 
-// What the runtime would bind when it is given this source.
-std::string behind(const std::string& source) {
-  return std::filesystem::read_symlink(source).string();
-}
-
 TEST_F(PlacesTest, InTheImageAreFoundThroughItsSymlinks) {
   dir.folder("r/opt/m");
   dir.link("r/models", "/opt/m");
@@ -95,7 +90,7 @@ TEST_F(PlacesTest, OnAVolumeNeedNothingFromTheDisk) {
   EXPECT_TRUE(places->models[0].source.empty());
 }
 
-TEST_F(PlacesTest, InAVolumeAreHeldSoThatNobodyCanSwapThem) {
+TEST_F(PlacesTest, InAVolumeAreBoundFromWhereTheyWereFound) {
   dir.folder("volume/llama/v1");
   dir.link("volume/current", "llama/v1");
   mount("/data", "volume", "rw");
@@ -103,14 +98,33 @@ TEST_F(PlacesTest, InAVolumeAreHeldSoThatNobodyCanSwapThem) {
   ASSERT_TRUE(places) << places.error().what;
   ASSERT_EQ(places->models.size(), 1U);
   EXPECT_EQ(places->models[0].resolved, "data/llama/v1");
-  EXPECT_EQ(places->held.size(), 2U);
+  EXPECT_EQ(places->models[0].source, dir.at("volume/llama/v1"));
   ASSERT_EQ(places->scratch.size(), 1U);
+  EXPECT_EQ(places->scratch[0].source, dir.at("volume/new/cache"));
   EXPECT_TRUE(dir.has("volume/new/cache"));
+  EXPECT_EQ(places->held.size(), 2U);
+}
 
-  // A neighbour in the pod swaps the folder for a link to the host before the runtime mounts it.
-  std::filesystem::rename(dir.at("volume/llama/v1"), dir.at("volume/llama/v2"));
-  dir.link("volume/llama/v1", dir.at("secret"));
-  EXPECT_EQ(behind(places->models[0].source), dir.at("volume/llama/v2"));
+// The test's own root stands for the container's.
+TEST_F(PlacesTest, ThatWereSwappedBeforeTheyWereMountedAreNoticed) {
+  dir.folder("volume/m");
+  config["mounts"].push_back({{"destination", dir.at("volume")},
+                              {"type", "bind"},
+                              {"source", dir.at("volume")},
+                              {"options", {"rbind", "rw"}}});
+  const auto places = find({dir.at("volume/m")}, {});
+  ASSERT_TRUE(places) << places.error().what;
+  ASSERT_EQ(places->held.size(), 1U);
+  EXPECT_TRUE(verify_places(places->held, ::getpid()));
+  std::filesystem::rename(dir.at("volume/m"), dir.at("volume/moved"));
+  EXPECT_FALSE(verify_places(places->held, ::getpid())) << "gone";
+  dir.link("volume/m", dir.at("secret"));
+  EXPECT_FALSE(verify_places(places->held, ::getpid())) << "a link to the host";
+  std::filesystem::remove(dir.at("volume/m"));
+  dir.folder("volume/m");
+  EXPECT_FALSE(verify_places(places->held, ::getpid())) << "another folder";
+  EXPECT_FALSE(verify_places(places->held, 0x7fffffff)) << "no such process";
+  EXPECT_TRUE(verify_places({}, 0x7fffffff)) << "nothing to look at";
 }
 
 TEST_F(PlacesTest, NeverLeaveTheirVolume) {

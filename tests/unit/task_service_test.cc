@@ -1,8 +1,8 @@
 // The Task service over a runtime of plain processes: no root, no cgroup, no containerd.
 #include "shim/task/service.h"
 
-#include <gtest/gtest.h>
 #include <fcntl.h>
+#include <gtest/gtest.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 
@@ -153,9 +153,8 @@ TEST_F(TaskServiceTest, ALifeFromCreateToDeleteTellsEachEventOnceAndInOrder) {
   EXPECT_EQ(kill(SIGKILL), "ok");
   until([&] { return answers_->got.contains(wait); });
   EXPECT_EQ(error("Delete", about<task::DeleteRequest>()), "ok");
-  EXPECT_EQ(events_.events,
-            (std::vector<std::string>{"/tasks/create", "/tasks/start", "/tasks/exit c 137",
-                                      "/tasks/delete"}));
+  EXPECT_EQ(events_.events, (std::vector<std::string>{"/tasks/create", "/tasks/start",
+                                                      "/tasks/exit c 137", "/tasks/delete"}));
   EXPECT_EQ(error("State", about<task::StateRequest>()), "container not created: not found");
   EXPECT_EQ(error("Shutdown", about<task::ShutdownRequest>()), "ok");
   EXPECT_TRUE(shut_down_);
@@ -165,8 +164,8 @@ TEST_F(TaskServiceTest, AnExitBeforeItsStartReturnedIsToldAfterTheStart) {
   write("../exit-before-start", "");
   create_and_start();
   until([&] { return told("/tasks/exit c 137"); });
-  EXPECT_EQ(events_.events, (std::vector<std::string>{"/tasks/create", "/tasks/start",
-                                                      "/tasks/exit c 137"}));
+  EXPECT_EQ(events_.events,
+            (std::vector<std::string>{"/tasks/create", "/tasks/start", "/tasks/exit c 137"}));
 }
 
 TEST_F(TaskServiceTest, AnExecThatIsOverBeforeItsStartReturnedKeepsItsCode) {

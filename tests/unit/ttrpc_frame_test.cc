@@ -18,8 +18,7 @@ struct Seen {
 std::vector<Seen> drain(FrameReader& reader) {
   std::vector<Seen> seen;
   while (const auto frame = reader.next())
-    seen.push_back(
-        {frame->stream, frame->type, std::string(frame->payload), frame->oversized});
+    seen.push_back({frame->stream, frame->type, std::string(frame->payload), frame->oversized});
   return seen;
 }
 
@@ -33,16 +32,14 @@ std::string header(std::uint32_t length, std::uint32_t stream, std::uint8_t type
 }
 
 TEST(TtrpcFrame, IsLengthStreamTypeFlagsPayloadInNetworkOrder) {
-  EXPECT_EQ(encode_frame(0x01020304, kResponse, "ab"),
-            std::string("\0\0\0\2\1\2\3\4\2\0ab", 12));
+  EXPECT_EQ(encode_frame(0x01020304, kResponse, "ab"), std::string("\0\0\0\2\1\2\3\4\2\0ab", 12));
 }
 
 TEST(TtrpcFrame, ArrivesWholeHoweverItWasCut) {
   const std::string wire = encode_frame(1, kRequest, "first") + encode_frame(3, kRequest, "") +
                            encode_frame(5, kData, std::string(70000, 'x'));
-  const std::vector<Seen> expected{{1, kRequest, "first", 0},
-                                   {3, kRequest, "", 0},
-                                   {5, kData, std::string(70000, 'x'), 0}};
+  const std::vector<Seen> expected{
+      {1, kRequest, "first", 0}, {3, kRequest, "", 0}, {5, kData, std::string(70000, 'x'), 0}};
   for (const std::size_t cut : {std::size_t{1}, std::size_t{9}, std::size_t{4096}, wire.size()}) {
     FrameReader reader;
     std::vector<Seen> seen;

@@ -145,9 +145,8 @@ TEST_F(TtrpcServer, KeepsTheRulesOfStreams) {
     client.request(5, to("Echo"));
     EXPECT_EQ(client.hear(), "5 ok ");
     client.request(3, to("Echo"));
-    EXPECT_EQ(client.hear(),
-              RawClient::error(3, Code::InvalidArgument,
-                               "StreamID cannot be re-used and must increment"));
+    EXPECT_EQ(client.hear(), RawClient::error(3, Code::InvalidArgument,
+                                              "StreamID cannot be re-used and must increment"));
     client.say(encode_frame(9999, kData, "abc"));
     EXPECT_EQ(client.hear(),
               RawClient::error(9999, Code::InvalidArgument, "StreamID is no longer active"));

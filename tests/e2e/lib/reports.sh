@@ -40,11 +40,11 @@ unreported() {
   reported "$1" "$2" >"$RUN_DIR/$1.reported"
   awk -v all="$3" '
     FNR == NR {seen[$1, $2] = seen[$1, $2] " " $3; next}
-    $2 == "silent" || $2 == "abi" || ($2 == "filter" && all != "all") {next}
+    $2 == "silent" || $2 == "abi" || ($2 ~ /^filter/ && all != "all") {next}
     {
       for (i = split("load serve", phases); i > 0; --i) {
         got = seen[$1, phases[i]] " "
-        rule = $2 == "filter" ? "never." : phases[i] "." $2 " "
+        rule = $2 == "filter" ? "never." : phases[i] "." substr($2, index($2, ":") + 1) " "
         if (index(got, " " rule) == 0) print $1, phases[i] ": no report of rule", rule, "but of:" got
       }
     }' "$RUN_DIR/$1.reported" "$ATTEMPTS"

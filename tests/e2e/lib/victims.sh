@@ -21,6 +21,7 @@ make_image() {
   done
   printf '\177ELF%4092s' honest >"$IMAGE/usr/lib/libhonest.so"
   echo 127.0.0.1 localhost >"$IMAGE/etc/hosts"
+  echo root:x:0:0:root:/root:/bin/sh >"$IMAGE/etc/passwd"
   "$SERVER" plant "$IMAGE"
   ATTEMPTS=$RUN_DIR/attempts
   "$SERVER" list >"$ATTEMPTS"

@@ -29,7 +29,8 @@ enum class Planted : std::uint8_t { Nothing, File, Folder };
 struct Attempt {
   const char* name;  // at most 15 characters: it becomes the thread's name, and so is in reports
   // What `enforce` reports: "process.exec", ...; or "filter": refused there, reported only by
-  // `audit`; "silent": refused by filter or mount, reported by nobody; "abi": kills the caller.
+  // `audit`, as "filter:filesystem.read" by another name; "silent": refused by filter or mount,
+  // reported by nobody; "abi": kills the caller.
   const char* rule;
   // How its success shows outside: "file" at its target, "says" on standard output, "canary", or
   // "-": only in its result, and not on every machine.
@@ -54,12 +55,12 @@ std::span<const Honest> honest_actions();
 
 // Descriptors a server can have before it reads any untrusted byte.
 struct Held {
-  int root_ssh = -1;        // O_PATH folder
-  int data = -1;            // O_RDONLY folder
-  int data_file = -1;       // O_RDONLY file in it
-  int secret_opath = -1;    // O_PATH
-  int udp = -1, tcp = -1;   // unconnected
-  int memory_program = -1;  // a memory file that holds this program
+  int root_ssh = -1;       // O_PATH folder
+  int data = -1;           // O_RDONLY folder
+  int data_file = -1;      // O_RDONLY file in it
+  int secret_opath = -1;   // O_PATH
+  int udp = -1, tcp = -1;  // unconnected
+  int program = -1;        // this one's file
 };
 const Held& held();
 void take_held();

@@ -1,7 +1,4 @@
-#include <arpa/inet.h>
 #include <fcntl.h>
-#include <sys/mman.h>
-#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -18,14 +15,6 @@ namespace {
 
 Held descriptors;
 
-int copy_of_this_program() {
-  const int program = ::open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
-  const int memory = ::memfd_create("held", 0);
-  while (::sendfile(memory, program, nullptr, 1U << 20) > 0) continue;
-  ::close(program);
-  return memory;
-}
-
 }  // namespace
 
 const Held& held() {
@@ -39,7 +28,7 @@ void take_held() {
   descriptors.secret_opath = ::open(kSecret, O_PATH | O_CLOEXEC);
   descriptors.udp = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   descriptors.tcp = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  descriptors.memory_program = copy_of_this_program();
+  descriptors.program = ::open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
 }
 
 int in_child(const std::function<int()>& body) {

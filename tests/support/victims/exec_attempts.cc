@@ -89,10 +89,10 @@ int memfd_exec(const Run& run) {
   });
 }
 
-int memfd_held(const Run& run) {
+int exec_held(const Run& run) {
   return in_child([&] {
     Arguments arguments(run);
-    return execveat_empty(held().memory_program, arguments.self().data());
+    return execveat_empty(held().program, arguments.self().data());
   });
 }
 
@@ -116,7 +116,7 @@ constexpr std::array kAttempts{
     Attempt{"sh_spawn", "process.exec", "says", Planted::Nothing, sh_spawn},
     Attempt{"sh_loader", "process.exec", "says", Planted::Nothing, sh_loader},
     Attempt{"memfd_exec", "filesystem.exec", "says", Planted::Nothing, memfd_exec},
-    Attempt{"memfd_held", "process.exec", "says", Planted::Nothing, memfd_held},
+    Attempt{"exec_held", "process.exec", "says", Planted::Nothing, exec_held},
     Attempt{"tmp_exec", "process.exec", "says", Planted::Nothing, tmp_exec},
 };
 

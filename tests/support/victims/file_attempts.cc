@@ -135,7 +135,7 @@ constexpr std::array kAttempts{
     Attempt{"open_trunc", kModify, "file", Planted::File, open_trunc},
     Attempt{"open_rdwr", kModify, "file", Planted::File, open_rdwr},
     Attempt{"trunc_call", kModify, "file", Planted::File, trunc_call},
-    Attempt{"openat2_creat", "filter", "file", Planted::Nothing, openat2_creat},
+    Attempt{"openat2_creat", "filter:filesystem.modify", "file", Planted::Nothing, openat2_creat},
     Attempt{"dirfd_creat", kModify, "file", Planted::Nothing, dirfd_creat},
     Attempt{"tmpfile_link", kModify, "file", Planted::Nothing, tmpfile_link},
     Attempt{"via_symlink", kModify, "file", Planted::Nothing, via_symlink},

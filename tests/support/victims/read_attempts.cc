@@ -82,7 +82,7 @@ constexpr std::array kAttempts{
     Attempt{"read_dotdot", kRead, "says", Planted::Nothing, read_dotdot},
     Attempt{"read_dirfd", kRead, "says", Planted::Nothing, read_dirfd},
     Attempt{"read_reopen", kRead, "says", Planted::Nothing, read_reopen},
-    Attempt{"read_openat2", "filter", "says", Planted::Nothing, read_openat2},
+    Attempt{"read_openat2", "filter:filesystem.read", "says", Planted::Nothing, read_openat2},
 };
 
 }  // namespace

@@ -15,12 +15,14 @@ namespace moat::policies {
 
 enum class Arch : std::uint8_t { X86_64, Arm64 };
 
-// The role of one argument, for the decoder. `Path` is relative to the `DirFd` before it, if any.
+// The role of one argument, for the decoder. `Path` and `Name` are relative to the `DirFd`
+// before them, if any.
 enum class Arg : std::uint8_t {
   None,
   Fd,
   DirFd,
   Path,       // pointer to a NUL-terminated path
+  Name,       // the same, but its last component is meant itself, even if it is a symlink
   Text,       // pointer to a string that is not resolved (a symlink's content)
   OpenFlags,  // O_* in a register
   OpenHow,    // pointer to struct open_how

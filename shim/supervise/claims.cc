@@ -126,10 +126,12 @@ std::string follow(pid_t tid, const std::string& raw, bool last) {
   return name + path.substr(slash);
 }
 
-// Calls whose last component is followed when it is a symlink.
-bool follows_last(std::string_view call) {
-  return call.starts_with("open") || call == "creat" || call == "truncate" || call == "chmod" ||
-         call == "chown" || call.starts_with("fchmodat") || call.starts_with("exec");
+// AT_SYMLINK_NOFOLLOW, in whichever register the call has its AT_* flags.
+bool says_nofollow(const ReadRequest& request) {
+  const auto& roles = request.call->args;
+  for (std::size_t i = 0; i < roles.size(); ++i)
+    if (roles[i] == Arg::Flags && (request.args[i] & AT_SYMLINK_NOFOLLOW) != 0) return true;
+  return false;
 }
 
 }  // namespace
@@ -143,7 +145,8 @@ Claims read_claims(const ReadRequest& request) {
       case Arg::DirFd:
         dirfd = value;
         break;
-      case Arg::Path: {
+      case Arg::Path:
+      case Arg::Name: {
         auto text = read_text(request.tid, value, kMaxPath);
         if (!text) {
           claims.unreadable = true;
@@ -151,7 +154,8 @@ Claims read_claims(const ReadRequest& request) {
         }
         std::string whole = *text;
         if (!whole.starts_with('/')) whole = base_of(request.tid, dirfd) + "/" + whole;
-        const std::string place = follow(request.tid, whole, follows_last(request.call->name));
+        const bool last = request.call->args[i] == Arg::Path && !says_nofollow(request);
+        const std::string place = follow(request.tid, whole, last);
         whole = normalised(whole);
         auto& path = claims.path ? claims.path2 : claims.path;
         (claims.path ? claims.resolved2 : claims.resolved) = place;

@@ -64,7 +64,8 @@ const policies::SyscallRow* row_of(const seccomp_notif& question) {
 bool has_claims(const policies::SyscallRow& row) {
   using policies::Arg;
   return std::ranges::any_of(row.args, [](Arg role) {
-    return role == Arg::Path || role == Arg::Argv || role == Arg::SockAddr || role == Arg::OpenHow;
+    return role == Arg::Path || role == Arg::Name || role == Arg::Argv || role == Arg::SockAddr ||
+           role == Arg::OpenHow;
   });
 }
 

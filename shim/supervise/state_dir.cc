@@ -8,15 +8,10 @@
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 
-#include "oci/sha256.h"
+#include "hooks/leftovers.h"
 #include "oci/sys.h"
 
 namespace moat::shim {
-
-std::string listener_path(const std::string& state_dir, const std::string& ns,
-                          const std::string& id) {
-  return state_dir + "/" + oci::sha256_hex(ns + "/" + id).substr(0, 16) + ".sock";
-}
 
 Result<ShimRecord> ShimRecord::write(const std::string& state_dir, const Identity& identity) {
   const std::string folder = state_dir + "/shims";
@@ -36,7 +31,7 @@ ShimRecord::~ShimRecord() {
 }
 
 void clean_state(const std::string& state_dir, const std::string& ns, const std::string& id) {
-  ::unlink(listener_path(state_dir, ns, id).c_str());
+  ::unlink(hooks::listener_path(state_dir, ns, id).c_str());
   const std::string folder = state_dir + "/shims";
   DIR* dir = ::opendir(folder.c_str());
   if (dir == nullptr) return;

@@ -11,10 +11,6 @@
 
 namespace moat::shim {
 
-// Bundle paths under containerd are too long for a socket; the hash is as unique as the id.
-std::string listener_path(const std::string& state_dir, const std::string& ns,
-                          const std::string& id);
-
 // Lets tools find a running shim: <state_dir>/shims/<pid>.json, removed with the object.
 class ShimRecord {
  public:

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 
+#include "hooks/leftovers.h"
 #include "oci/places.h"
 #include "oci/sys.h"
 #include "shim/log.h"
@@ -37,7 +38,7 @@ Result<UniqueFd> open_event_file(const std::string& path) {
   });
   if (file) return file;
   return fail(std::move(file.error())
-                  .in("events cannot be written (set log_dir in the node configuration to a folder "
+                  .in("events cannot be written (set logDir in the node configuration to a folder "
                       "that root can write)"));
 }
 
@@ -69,7 +70,7 @@ Result<std::unique_ptr<Guarded>> SupervisedGuard::prepare(const NewContainer& co
   input.mode = chosen.mode;
   input.arch = kArch;
   input.plan = policies::compile(chosen.policy, chosen.mode);
-  input.listener_path = listener_path(config_.state_dir, container.ns, container.id);
+  input.listener_path = hooks::listener_path(config_.state_dir, container.ns, container.id);
   input.listener_metadata = container.id;
   input.rootfs = rootfs;
   input.mount_points = places->mount_points;

@@ -61,7 +61,7 @@ void Creation::begin(Tasks& tasks, ttrpc::Call call, containerd::task::CreateTas
                    !tasks.creating.emplace(container->id, container).second))
     prepared =
         fail(Code::Unknown, std::string(kFailed) + ": container with given ID already exists");
-  if (!prepared) return self->call_.fail(std::move(prepared.error()));
+  if (!prepared) return self->call_.fail(as_runtime_error(std::move(prepared.error())));
   prepared = self->prepare();
   if (!prepared) return self->undo(std::move(prepared.error()), false);
   self->run_runtime();
@@ -181,7 +181,7 @@ void Creation::publish() const {
 }
 
 void Creation::undo(Error error, bool runtime_left) {
-  error_ = std::move(error);
+  error_ = as_runtime_error(std::move(error));
   // A client that reads the output must see its end now, whatever the rest takes.
   container_->init->stdio.reset();
   tasks_.exits.discard(*container_->init);

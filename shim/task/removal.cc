@@ -78,7 +78,8 @@ void Removal::runtime_done(Status status) {
 }
 
 void Removal::unmounted(Status status) {
-  if (!status) return call.fail(std::move(status.error()).in("failed rootfs umount"));
+  if (!status)
+    return call.fail(as_runtime_error(std::move(status.error()).in("failed rootfs umount")));
   tasks.exits.discard(*process);  // a container that never ran
   tasks.containers.erase(container->id);
   containerd::events::TaskDelete event;

@@ -76,9 +76,9 @@ void Start::exec() {
                      "container " + container->id + " init process is not running");
   const StdioOwner owner{container->options.io_uid, container->options.io_gid};
   auto stdio = Stdio::open(tasks.loop, process->paths, owner);
-  if (!stdio) return call.fail(std::move(stdio.error()));
+  if (!stdio) return call.fail(as_runtime_error(std::move(stdio.error())));
   auto written = oci::write_file_atomic(exec_file(".process.json"), process->spec, 0600);
-  if (!written) return call.fail(std::move(written.error()));
+  if (!written) return call.fail(as_runtime_error(std::move(written.error())));
   process->stdio = std::move(*stdio);
   process->state = State::Starting;
   if (container->guarded) container->guarded->session_starting(process->id);
@@ -114,7 +114,7 @@ void Start::exec_failed(Error error) {
   process->stdio.reset();
   process->set_unstartable();
   if (container->guarded) container->guarded->session_started(process->id, 0);
-  call.fail(std::move(error));
+  call.fail(as_runtime_error(std::move(error)));
   tasks.exits.settle(*container);
 }
 

@@ -18,6 +18,13 @@
 
 namespace moat::shim {
 
+// An errno's code says what the kernel missed, not what the request was about: a client that reads
+// NotFound would take the container for gone.
+inline Error as_runtime_error(Error error) {
+  if (error.err != 0) error.code = Code::Unknown;
+  return error;
+}
+
 struct Tasks {
   Tasks(oci::Loop& the_loop, EventSink& sink, Guard& the_guard, Reaper& the_reaper,
         std::string the_namespace)

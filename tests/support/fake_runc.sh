@@ -23,12 +23,17 @@ fail() {
   printf '{"level":"error","msg":"%s","time":"now"}\n' "$1" >>"$log"
   exit 1
 }
+# A shell gives its background jobs no input and waits for them: the containers get the one, and
+# outlive a shell of their own, so that they are orphans at once as the real ones are.
+exec 3<&0
 case $command in
   create)
     [ ! -e "$here/fail-create" ] || fail "it was not to be"
     # Waits to be started, like the real one.
-    sh -c "while [ ! -e '$here/started' ]; do sleep 0.02; done; exec sh '$here/init-script'" &
-    echo $! >"$pid_file"
+    (
+      sh -c "while [ ! -e '$here/started' ]; do sleep 0.02; done; exec sh '$here/init-script'" <&3 &
+      echo $! >"$pid_file"
+    )
     ;;
   start)
     if [ -e "$here/exit-before-start" ]; then kill -9 "$(cat "$here/bundle/init.pid")"; fi
@@ -36,8 +41,10 @@ case $command in
     ;;
   exec)
     [ -e "$here/exec-script" ] || fail "exec failed: no such program"
-    sh "$here/exec-script" &
-    echo $! >"$pid_file"
+    (
+      sh "$here/exec-script" <&3 &
+      echo $! >"$pid_file"
+    )
     [ ! -e "$here/slow-exec" ] || sleep "$(cat "$here/slow-exec")"
     ;;
 esac

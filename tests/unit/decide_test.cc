@@ -290,43 +290,5 @@ TEST(Decide, RefusesACallItDoesNotKnow) {
   EXPECT_EQ(said(decide(policy(), Phase::Init, CallFacts{})), "no never.unknown");
 }
 
-struct Open {
-  const char* path;
-  bool exec;
-  Phase phase;
-  const char* expected;
-};
-
-class DecideOpen : public testing::TestWithParam<Open> {};
-
-TEST_P(DecideOpen, SaysWhatTheBoundarySays) {
-  const Open& one = GetParam();
-  EXPECT_EQ(said(decide(policy(), one.phase, OpenFacts{one.path, one.exec})), one.expected)
-      << one.path;
-}
-
-INSTANTIATE_TEST_SUITE_P(
-    Reads, DecideOpen,
-    testing::Values(Open{"/models/a.pkl", false, kLoad, "yes"},
-                    Open{"/root/.ssh/id_rsa", false, kLoad, "no load.filesystem.read"},
-                    Open{"/etc/hush", false, kLoad, "quiet 13"},
-                    Open{"/tmp/mine", false, kLoad, "yes"},
-                    Open{"/lib/libc.so.6", false, kLoad, "yes"},
-                    Open{"/dev/null", false, kLoad, "yes"},
-                    Open{"/models/../etc/shadow", false, kLoad, "no load.filesystem.read"},
-                    Open{"/usr/bin/env", false, Phase::Init, "yes"}));
-
-INSTANTIATE_TEST_SUITE_P(
-    Programs, DecideOpen,
-    testing::Values(Open{"/usr/bin/env", true, Phase::Init, "yes"},
-                    Open{"/tmp/dropped", true, Phase::Init, "no init.process.exec"},
-                    // The kernel opens the loader of an allowed program with an exec event, too.
-                    Open{"/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2", true, Phase::Init, "yes"},
-                    Open{"/tmp/ld-linux.so.2", true, Phase::Init, "no init.process.exec"},
-                    Open{"/lib/libc.so.6", true, Phase::Init, "no init.process.exec"},
-                    Open{"/lib/ld-linux.so.2", true, kLoad, "no load.process.exec"},
-                    Open{"/usr/bin/uname", true, kLoad, "quiet 2"},
-                    Open{"/bin/sh", true, kLoad, "no load.process.exec"}));
-
 }  // namespace
 }  // namespace moat::policies

@@ -2,8 +2,6 @@
 
 #include <gtest/gtest.h>
 
-#include "shim/supervise/state_dir.h"
-
 namespace moat::hooks {
 namespace {
 
@@ -24,11 +22,6 @@ TEST(Leftovers, AStateThatSaysTooLittleIsAnError) {
                           R"({"id":"c1","bundle":"x"})", R"({"id":"c1","bundle":"/x"})",
                           R"({"bundle":"/a/b/c"})", R"({"id":7,"bundle":"/a/b/c"})"})
     EXPECT_FALSE(parse_stopped(bad)) << bad;
-}
-
-TEST(Leftovers, TheHookAndTheShimMeanTheSameSocket) {
-  EXPECT_EQ(listener_path("/run/moat", "k8s.io", "c1"),
-            moat::shim::listener_path("/run/moat", "k8s.io", "c1"));
 }
 
 }  // namespace

@@ -36,7 +36,7 @@ TEST(Table, NamesTheArgumentsADecisionNeeds) {
   for (const SyscallRow& row : syscalls()) {
     SCOPED_TRACE(row.name);
     const bool signals = row.action == Action::ProcessCross && row.tier == Tier::Gate;
-    EXPECT_TRUE(row.tier != Tier::Path || row.index_of(Arg::Path));
+    EXPECT_TRUE(row.tier != Tier::Path || row.index_of(Arg::Path) || row.index_of(Arg::Name));
     EXPECT_TRUE(!signals || row.index_of(Arg::Signal));
     const auto address = row.index_of(Arg::SockAddr);
     EXPECT_TRUE(!address || row.args.at(*address + 1) == Arg::Length);

@@ -36,6 +36,7 @@ void fields(V& v, Listen& m) {
   v("id", m.id);
   v("pid", m.pid);
   v("session", m.session);
+  v("exec_id", m.exec_id);
 }
 template <class V>
 void fields(V& v, Watch& m) {

@@ -31,6 +31,7 @@ struct Listen {
   std::string id;
   std::int32_t pid = 0;  // the process that installed the filter
   bool session = false;
+  std::string exec_id;  // of a session; empty until SessionStarted if it could not be told
 };
 
 // The fanotify group of the container. Descriptor: the group. Its init runs under `init`.

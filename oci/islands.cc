@@ -1,6 +1,7 @@
 #include "oci/islands.h"
 
 #include <algorithm>
+#include <array>
 
 #include "oci/container_path.h"
 #include "policies/text.h"
@@ -109,6 +110,42 @@ bool is_scratch(const std::string& point, const RewriteInput& input) {
                              [&](const Place& place) { return point_of(place) == point; });
 }
 
+constexpr std::array<std::string_view, 7> kKernelTypes{"proc",   "sysfs",  "cgroup", "cgroup2",
+                                                       "devpts", "mqueue", "bpf"};
+
+struct Declared {
+  const Place* place = nullptr;
+  bool scratch = false;
+};
+
+// The deepest declared place at or above a point; what is both a model and scratch is scratch.
+Declared nearest(const std::string& point, const RewriteInput& input) {
+  Declared found;
+  for (const bool scratch : {false, true})
+    for (const Place& place : scratch ? input.scratch : input.models) {
+      const bool deeper =
+          found.place == nullptr || depth(point_of(place)) >= depth(point_of(*found.place));
+      if (at_or_below(point, point_of(place)) && deeper) found = {&place, scratch};
+    }
+  return found;
+}
+
+// Volumes of the pod inside a declared place belong to it: adapters below a model, a hub's cache
+// below scratch.
+template <class Take>
+void take_volumes_inside(MountList& mounts, const RewriteInput& input, bool scratch, Take take) {
+  for (MountEntry& entry : mounts.entries()) {
+    const Declared in = nearest(entry.point, input);
+    const Json type = entry.mount.value("type", Json());
+    const bool kernel = std::ranges::any_of(
+        kKernelTypes, [&](std::string_view kernel_type) { return type == kernel_type; });
+    if (entry.added || kernel || in.place == nullptr || in.scratch != scratch ||
+        point_of(*in.place) == entry.point)
+      continue;
+    take(entry, *in.place);
+  }
+}
+
 }  // namespace
 
 Status add_islands(MountList& mounts, const Spec& spec, const RewriteInput& input,
@@ -130,6 +167,11 @@ Status add_islands(MountList& mounts, const Spec& spec, const RewriteInput& inpu
     output.islands.push_back(point);
     made.push_back(place);
   }
+  take_volumes_inside(mounts, input, true, [&](MountEntry& entry, const Place& place) {
+    if (is_read_only(entry.mount)) return;
+    harden(entry.mount, false, place.exec);
+    output.islands.push_back(entry.point);
+  });
   return {};
 }
 
@@ -157,6 +199,10 @@ Status add_models(MountList& mounts, const Spec& spec, const RewriteInput& input
     if (hardened) harden(mounts.exactly(point)->mount, true, false);
     output.model_mounts.push_back(point);
   }
+  take_volumes_inside(mounts, input, false, [&](MountEntry& entry, const Place&) {
+    if (enforce) harden(entry.mount, true, false);
+    output.model_mounts.push_back(entry.point);
+  });
   return {};
 }
 

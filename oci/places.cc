@@ -161,20 +161,33 @@ class Finder {
 
   [[nodiscard]] Owner host_ids() const { return {spec_.host_uid(), spec_.host_gid()}; }
 
-  // The runtime makes the mount points of volumes, but could not inside a read-only model.
+  // The runtime makes the mount points of volumes, but could not inside a model that is read-only
+  // by then. In what the pod itself has read-only it could not without us either.
   Status make_mount_points() {
     for (std::size_t i = 0; i < mounts_.size(); ++i) {
       const std::string& point = places_.mount_points[i];
-      struct stat info {};
-      const bool file = is_bind(mount(i)) &&
-                        (::stat(mounts_[i].source.c_str(), &info) != 0 || !S_ISDIR(info.st_mode));
       const bool in_model = std::ranges::any_of(
           places_.models, [&](const Place& model) { return below(point, "/" + model.resolved); });
-      if (file || !in_model || covering_before(point, i)) continue;
-      if (auto status = make_folders(root_.raw(), point, 0755, {0, 0}); !status)
+      if (!in_model || mounts_file(i)) continue;
+      if (auto status = make_mount_point(point, covering_before(point, i)); !status)
         return fail(std::move(status.error()).in("mount point " + point));
     }
     return {};
+  }
+
+  Status make_mount_point(const std::string& point, std::optional<std::size_t> on) {
+    if (!on) return make_folders(root_.raw(), point, 0755, {0, 0});
+    if (!is_bind(mount(*on)) || is_read_only(mount(*on))) return {};
+    auto volume = open_file(mounts_[*on].source, O_PATH);
+    if (!volume) return fail(std::move(volume.error()));
+    return make_folders(volume->raw(), remainder(point, places_.mount_points[*on]), 0755, {0, 0});
+  }
+
+  // Also when its source cannot be looked at: the runtime will say why.
+  [[nodiscard]] bool mounts_file(std::size_t i) const {
+    struct stat info {};
+    if (!is_bind(mount(i))) return false;
+    return ::stat(mounts_[i].source.c_str(), &info) != 0 || !S_ISDIR(info.st_mode);
   }
 
   [[nodiscard]] const nlohmann::json& mount(std::size_t i) const {

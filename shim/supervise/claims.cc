@@ -98,11 +98,28 @@ std::string base_of(pid_t tid, std::optional<std::uint64_t> dirfd) {
   return link_of(number == AT_FDCWD ? proc + "/cwd" : proc + "/fd/" + std::to_string(number));
 }
 
-// Where `raw` leads inside the container right now. Only the report and refusals use it.
+constexpr int kMaxLinks = 8;  // dangling ones, in a row
+
+// What the caller's own descriptor stands for, when `path` names one: an object's path, or nothing
+// for pipes and sockets.
+std::string behind_descriptor(pid_t tid, const std::string& path) {
+  for (const std::string_view head : {"/proc/self/fd/", "/proc/thread-self/fd/", "/dev/fd/"}) {
+    if (!path.starts_with(head)) continue;
+    const std::string target =
+        link_of("/proc/" + std::to_string(tid) + "/fd/" + path.substr(head.size()));
+    return target.starts_with('/') ? target : std::string();
+  }
+  return {};
+}
+
+// Where `raw` leads inside the container right now, also when nothing is there yet: an open that
+// creates follows a dangling link. Only the report and refusals use it.
 std::string follow(pid_t tid, const std::string& raw, bool last) {
   std::string path = raw;
   while (path.size() > 1 && path.back() == '/') path.pop_back();
   if (path.ends_with("/..") || path.ends_with("/.")) path = normalised(path);
+  if (last)
+    if (std::string object = behind_descriptor(tid, path); !object.empty()) return object;
   const auto root = oci::open_file("/proc/" + std::to_string(tid) + "/root", O_PATH | O_DIRECTORY);
   if (!root) return path;
   open_how how{};
@@ -115,15 +132,23 @@ std::string follow(pid_t tid, const std::string& raw, bool last) {
   const auto name_of = [](const UniqueFd& fd) {
     return link_of("/proc/self/fd/" + std::to_string(fd.raw()));
   };
-  if (path.starts_with("/proc/")) return path;
-  if (last)
-    if (const UniqueFd fd = open_at(path); fd.valid()) return name_of(fd);
-  const std::size_t slash = path.rfind('/');
-  const UniqueFd parent = open_at(slash == 0 ? "/" : path.substr(0, slash));
-  if (!parent.valid()) return path;
-  std::string name = name_of(parent);
-  if (name == "/") name.clear();
-  return name + path.substr(slash);
+  for (int links = 0; links < kMaxLinks && !path.starts_with("/proc/"); ++links) {
+    if (last)
+      if (const UniqueFd fd = open_at(path); fd.valid()) return name_of(fd);
+    const std::size_t slash = path.rfind('/');
+    const UniqueFd parent = open_at(slash == 0 ? "/" : path.substr(0, slash));
+    if (!parent.valid()) return path;
+    std::string folder = name_of(parent);
+    if (folder == "/") folder.clear();
+    std::string target(kMaxPath, '\0');
+    const ssize_t n =
+        last ? ::readlinkat(parent.raw(), path.c_str() + slash + 1, target.data(), target.size())
+             : -1;
+    if (n <= 0) return folder + path.substr(slash);
+    target.resize(static_cast<std::size_t>(n));
+    path = target.starts_with('/') ? target : folder + "/" + target;
+  }
+  return path;
 }
 
 // AT_SYMLINK_NOFOLLOW, in whichever register the call has its AT_* flags.

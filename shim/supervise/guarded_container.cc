@@ -1,5 +1,7 @@
 #include "shim/supervise/guarded_container.h"
 
+#include <algorithm>
+
 #include "oci/spawn.h"
 #include "oci/sys.h"
 #include "shim/log.h"
@@ -46,19 +48,36 @@ GuardedContainer::~GuardedContainer() {
 // not ours, and its listener is closed: its filter then refuses.
 void GuardedContainer::on_listener(Handover handover) {
   const bool session = handover.state.status != "creating";
-  const bool expected = session ? pending_sessions_ > 0 : !listening_;
+  const bool expected = session ? !pending_sessions_.empty() : !listening_;
   if (handover.state.id != id() || handover.state.metadata != id() || !expected) {
     log_warning("an unexpected seccomp listener was refused", {{"id", id()}});
     return;
   }
+  hooks::Listen message{id(), handover.state.pid, session, {}};
   if (session)
-    --pending_sessions_;
+    message.exec_id = take_session(handover.runtime);
   else
     listening_ = true;
-  const hooks::Listen message{id(), handover.state.pid, session};
   if (auto sent = link_.send(message, {handover.listener.raw()}); !sent)
     log_error("seccomp listener: " + sent.error().what, {{"id", id()}});
   if (!session && created_) settle(place_marks());
+}
+
+// Execs start side by side; which one a runtime works for, its command line says: it is ours.
+std::string GuardedContainer::take_session(pid_t runtime) {
+  const std::string line =
+      oci::read_file("/proc/" + std::to_string(runtime) + "/cmdline", 64U << 10).value_or("");
+  const auto named = std::ranges::find_if(pending_sessions_, [&](const std::string& exec_id) {
+    return line.find("/" + exec_id + ".pid" + '\0') != std::string::npos;
+  });
+  if (named == pending_sessions_.end() && pending_sessions_.size() > 1) {
+    pending_sessions_.pop_back();  // one of them; SessionStarted will tell which
+    return {};
+  }
+  const auto at = named == pending_sessions_.end() ? pending_sessions_.begin() : named;
+  std::string exec_id = std::move(*at);
+  pending_sessions_.erase(at);
+  return exec_id;
 }
 
 void GuardedContainer::created(pid_t init, std::function<void(Status)> done) {
@@ -95,15 +114,15 @@ Status GuardedContainer::place_marks() {
   return link_.send(hooks::Watch{id(), init_}, {group_.raw()});
 }
 
-void GuardedContainer::session_starting(const std::string&) {
-  ++pending_sessions_;
+void GuardedContainer::session_starting(const std::string& exec_id) {
+  pending_sessions_.push_back(exec_id);
 }
 
 void GuardedContainer::session_started(const std::string& exec_id, pid_t pid) {
   if (pid > 0)
     (void)link_.send(hooks::SessionStarted{id(), exec_id, pid});
-  else if (pending_sessions_ > 0)
-    --pending_sessions_;  // it failed before its listener came
+  else
+    std::erase(pending_sessions_, exec_id);  // it failed before its listener came
 }
 
 void GuardedContainer::signalling(int signal, std::function<void()> then) {

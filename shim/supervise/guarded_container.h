@@ -56,6 +56,7 @@ class GuardedContainer : public Guarded {
         plan_(std::move(plan)),
         on_gone_(std::move(on_gone)) {}
   void on_listener(Handover handover);
+  std::string take_session(pid_t runtime);
   void settle(Status status);  // answers created()
   Status place_marks();
   void make_readonly();
@@ -71,7 +72,7 @@ class GuardedContainer : public Guarded {
   pid_t init_ = 0;
   std::uint64_t init_start_ = 0;
   bool listening_ = false;
-  int pending_sessions_ = 0;
+  std::vector<std::string> pending_sessions_;  // exec ids whose listener has not come yet
   std::function<void(Status)> created_;
   oci::Loop::TimerId created_deadline_ = 0;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);

@@ -66,6 +66,7 @@ void ListenerSocket::on_connect() {
   const int key = fd->raw();
   Connection& connection = connections_[key];
   connection.socket = std::move(*fd);
+  connection.peer = peer->pid;
   connection.deadline = loop_.after(kDeadline, [this, key] {
     complain_("the runtime did not finish handing over the seccomp listener");
     drop(key);
@@ -113,7 +114,7 @@ void ListenerSocket::finish(Connection connection) {
     complain_("the runtime's message names no seccomp listener");
     return;
   }
-  receive_(Handover{std::move(*state), std::move(connection.fds[index])});
+  receive_(Handover{std::move(*state), connection.peer, std::move(connection.fds[index])});
 }
 
 }  // namespace moat::shim

@@ -14,6 +14,7 @@ namespace moat::shim {
 
 struct Handover {
   ProcessState state;
+  pid_t runtime = 0;  // the process that handed it over
   UniqueFd listener;
 };
 
@@ -29,6 +30,7 @@ class ListenerSocket {
  private:
   struct Connection {
     UniqueFd socket;
+    pid_t peer = 0;
     std::string text;
     std::vector<UniqueFd> fds;
     oci::Loop::TimerId deadline = 0;

@@ -49,6 +49,7 @@ Status Watched::listen(const hooks::Listen& message, UniqueFd listener) {
   ear.listener = std::make_shared<Listener>(std::move(listener), next_number++);
   ear.pid = message.pid;
   ear.session = message.session;
+  ear.exec_id = message.exec_id;
   ear.runtime_exe = exe_of(message.pid);
   const auto at = ears_.insert(ears_.end(), std::move(ear));
   return parts_.loop.watch(at->listener->fd(), EPOLLIN,

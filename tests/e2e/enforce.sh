@@ -4,29 +4,10 @@
 # shellcheck disable=SC2034  # what one part sets another reads
 set -euo pipefail
 TESTS=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-for part in lib/{common,kernel,apt,build,containerd} e2e/lib/{checks,victims,reports}; do
+for part in lib/{common,kernel,apt,build,containerd} e2e/lib/{checks,victims,reports,everything}; do
   # shellcheck source=/dev/null
   source "$TESTS/$part.sh"
 done
-
-# With it mounts and namespaces can be changed unless somebody stands in the way.
-OPTIONS=(--cap-add CAP_SYS_ADMIN)
-
-# run_all ID RUNTIME MODE: everything at load, everything at the first request; honest actions, too.
-run_all() {
-  local id=$1 mode=$3
-  start_server "$id" "$2" "$mode" "${OPTIONS[@]}" \
-    < <(orders honest load request:1; orders all load request:1)
-  wait_for "$id" '^listening$' || return 1
-  [[ $mode != enforce && $mode != audit ]] || wait_for_phase "$id" serve || return 1
-  predict >"$RUN_DIR/$id.answer" || return 1
-  effects "$id" >"$RUN_DIR/$id.effects"
-  secret_escaped "$id" >"$RUN_DIR/$id.escaped"
-  results "$id" attempt >"$RUN_DIR/$id.attempts"
-  results "$id" honest >"$RUN_DIR/$id.honest"
-}
-
-finish() { stop_container "$1" "$CTR_PID"; }
 
 # What the table promises of the stock runtime.
 expected_effects() {
@@ -46,10 +27,6 @@ expected_effects() {
 }
 
 missing_effects() { comm -23 <(expected_effects | sort -u) <(sort -u "$RUN_DIR/stock.effects"); }
-
-succeeded() { grep ' result=ok$' "$RUN_DIR/$1.attempts" || true; }
-not_ok() { grep -v ' result=ok$' "$RUN_DIR/$1.honest" || true; }
-lines_of() { wc -l <"$1"; }
 
 # The filter lists one ABI only, in every mode: callers of another one die (documented).
 without_abi() { grep -vE "^attempt ($(awk '$2 == "abi" {print $1}' "$ATTEMPTS" | paste -sd'|')) " "$1"; }
@@ -96,11 +73,6 @@ enforce() {
   check "enforce: no would-denies" equals 0 "$(count_kind enforce would_deny)"
   check "enforce: no report was dropped" equals 0 "$(count_kind enforce drop)"
   check "enforce: the session is an event" equals s1 "$(events enforce 'select(.kind == "session") | .exec_id' | paste -sd' ')"
-}
-
-session() {
-  ctr_ task exec --fifo-dir "$RUN_DIR/fifo" --exec-id s1 "$1" /bin/model_server fds >"$RUN_DIR/$1.session" </dev/null
-  grep -q '^fd 1 ' "$RUN_DIR/$1.session"
 }
 
 audit() {

@@ -101,12 +101,37 @@ TEST(Claims, SymlinksAreFollowedForTheReport) {
   EXPECT_EQ(claims.resolved, "/root/authorized_keys");
 }
 
+TEST(Claims, ALinkThatDanglesLeadsToWhatAnOpenWouldCreate) {
+  const test::Victim victim(
+      [] {
+        static char text[] = "/tmp/dangling";
+        if (::mount("none", "/tmp", "tmpfs", 0, nullptr) != 0) return std::uint64_t{0};
+        if (::symlink("second", "/tmp/dangling") != 0) return std::uint64_t{0};
+        if (::symlink("/root/not-there-yet", "/tmp/second") != 0) return std::uint64_t{0};
+        return number(text);
+      },
+      CLONE_NEWNS);
+  ASSERT_NE(victim.result(), 0U);
+  EXPECT_EQ(read_claims(openat_of(victim, victim.result())).resolved, "/root/not-there-yet");
+  // A name that is to be removed or renamed is the link itself.
+  const ReadRequest unlink{victim.pid(), find_syscall("unlink"), {victim.result()}};
+  EXPECT_EQ(read_claims(unlink).resolved, "/tmp/dangling");
+}
+
+TEST(Claims, ADescriptorsNameStandsForItsObject) {
+  const test::Victim victim([] {
+    static char text[] = "/proc/self/fd/77";
+    return ::dup2(::open("/etc/passwd", O_PATH | O_CLOEXEC), 77) == 77 ? number(text) : 0;
+  });
+  EXPECT_EQ(read_claims(openat_of(victim, victim.result())).resolved, "/etc/passwd");
+}
+
 TEST(Claims, ProcLinksAreNotFollowedIntoTheReader) {
   const test::Victim victim([] {
-    static char text[] = "/proc/self/fd/0";
+    static char text[] = "/proc/self/root/etc";
     return number(text);
   });
-  EXPECT_EQ(read_claims(openat_of(victim, victim.result())).resolved, "/proc/self/fd/0");
+  EXPECT_EQ(read_claims(openat_of(victim, victim.result())).resolved, "/proc/self/root/etc");
 }
 
 TEST(Claims, ArgvIsBoundedInNumberAndLength) {

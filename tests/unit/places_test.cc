@@ -164,6 +164,14 @@ TEST_F(PlacesTest, HaveTheMountPointsOfVolumesInThem) {
   mount("/models/lora", "volume", "rw");
   ASSERT_TRUE(find({"/models"}, {}));
   EXPECT_TRUE(dir.has("r/models/lora")) << "the runtime could not make it in a read-only mount";
+
+  dir.folder("base");
+  mount("/base", "base", "rw");
+  mount("/base/lora", "volume", "rw");
+  ASSERT_TRUE(find({"/base"}, {}, Mode::Audit));
+  EXPECT_FALSE(dir.has("base/lora"));
+  ASSERT_TRUE(find({"/base"}, {}));
+  EXPECT_TRUE(dir.has("base/lora"));
 }
 
 TEST_F(PlacesTest, MayRunFilesOnlyWhereThePolicySaysSo) {

@@ -1,8 +1,7 @@
 #include "shim/info.h"
 
+#include <fcntl.h>
 #include <unistd.h>
-
-#include <cstdio>
 
 #include "oci/spawn.h"
 #include "oci/sys.h"
@@ -24,6 +23,9 @@ std::string features_of(const std::string& binary) {
   std::string features;
   oci::Command command;
   command.argv = {binary, "features"};
+  auto null = oci::open_file("/dev/null", O_WRONLY);
+  if (!null) return {};
+  command.fds = {{null->raw(), 2}};  // a warning in the middle would not be JSON
   oci::run(**loop, std::move(command), "", kFeaturesDeadline, [&](Result<oci::RunResult> result) {
     if (result && result->exit.status == 0) features = std::move(result->output);
     (*loop)->stop();

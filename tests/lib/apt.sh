@@ -16,11 +16,11 @@ mirror_of() {
 
 source_line() { echo "deb [signed-by=$KEYRING] $(mirror_of "$1") $1 main"; }
 
-# apt_root SUITE: makes the root, prints the path of the configuration to put into APT_CONFIG.
+# apt_root SUITE [ARCHITECTURE]: makes the root, prints the path of the configuration to put into APT_CONFIG.
 # Dir::Etc::Parts is set there before apt would read it, so the machine's hooks stay out (they clear
 # its caches or call its services); its proxy is the one thing worth keeping.
 apt_root() {
-  local root=$MOAT_CACHE/apt/$1
+  local root=$MOAT_CACHE/apt/$1${2:+-$2}
   mkdir -p "$root"/{etc,state/lists/partial,cache/archives/partial}
   : >>"$root/state/status"
   source_line "$1" >"$root/etc/sources.list"
@@ -29,13 +29,14 @@ apt_root() {
     printf 'Dir::State::status "%s";\n' "$root/state/status"
     printf 'Dir::Etc::Parts "/dev/null";\nDir::Etc::Main "/dev/null";\nDir::Etc::SourceParts "/dev/null";\n'
     printf 'Dir::Etc::Trusted "/dev/null";\nDir::Etc::TrustedParts "/dev/null";\n'
+    [[ -z ${2:-} ]] || printf 'APT::Architecture "%s";\nAPT::Architectures { "%s"; };\n' "$2" "$2"
     printf 'APT::Sandbox::User "root";\nAcquire::Languages "none";\nAcquire::Retries "3";\n'
     apt-config dump | grep -iE '^Acquire::[a-z]+::Proxy' || true
   } >"$root/apt.conf"
   echo "$root/apt.conf"
 }
 
-# fetch_debs SUITE NAME PACKAGE...: unpacks the packages, without their dependencies, into
+# fetch_debs SUITE[/ARCHITECTURE] NAME PACKAGE...: unpacks the packages, without their dependencies, into
 # $MOAT_CACHE/tools/NAME. What is there already is not asked for again.
 fetch_debs() {
   local suite=$1 dest=$MOAT_CACHE/tools/$2 want
@@ -44,8 +45,9 @@ fetch_debs() {
   [[ -r $dest/.stamp && $(<"$dest/.stamp") == "$want" ]] && return
   say "fetching from $suite: $*"
   local conf
-  conf=$(apt_root "$suite")
-  quietly "$MOAT_CACHE/log/fetch-$suite.log" unpack_debs "$conf" "$dest" "$@" ||
+  # shellcheck disable=SC2046  # "suite/architecture" is one or two words
+  conf=$(apt_root ${suite/\// })
+  quietly "$MOAT_CACHE/log/fetch-${suite/\//-}.log" unpack_debs "$conf" "$dest" "$@" ||
     die "cannot fetch $* from $suite; the first run needs a Debian mirror"
   echo "$want" >"$dest/.stamp"
 }

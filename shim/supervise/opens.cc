@@ -1,4 +1,5 @@
 // The fanotify side of a watched container: which files are really reached, and when a model is.
+#include "oci/sys.h"
 #include "shim/supervise/watched.h"
 
 namespace moat::shim {
@@ -19,7 +20,7 @@ bool Watched::is_model(const std::string& path) const {
 const Watched::Ear* Watched::session_of(pid_t pid) const {
   for (int depth = 0; depth < kMaxDepth && pid > 1 && pid != init_; ++depth) {
     for (const Ear& ear : ears_)
-      if (ear.session && ear.pid == pid) return &ear;
+      if (ear.session && ear.pid == pid && ear.start_time == oci::start_time_of(pid)) return &ear;
     pid = parent_of(pid);
   }
   return nullptr;
@@ -42,9 +43,12 @@ void Watched::on_open(const OpenEvent& event, HeldEvent held) {
     std::move(held).allow();
     return;
   }
-  if (const Ear* ear = session_of(pid);
-      ear != nullptr && policy_.sessions() == policies::Sessions::Allow) {
-    std::move(held).allow();
+  const Ear* session = session_of(pid);
+  if (session != nullptr) {
+    if (policy_.sessions() == policies::Sessions::Allow)
+      std::move(held).allow();
+    else
+      conclude(event, std::move(held), asker_of(session));
     return;
   }
   ++phase_opens_;
@@ -61,17 +65,18 @@ void Watched::on_open(const OpenEvent& event, HeldEvent held) {
       return;
     }
   }
-  conclude(event, std::move(held));
+  conclude(event, std::move(held), asker_of(nullptr));
 }
 
-void Watched::conclude(const OpenEvent& event, HeldEvent held) {
+void Watched::conclude(const OpenEvent& event, HeldEvent held, const Asker& asker) {
   const policies::OpenFacts facts{event.path, event.exec};
   const policies::Decision decision = decide(policy_, lifecycle_.phase(), facts);
-  const policies::Outcome outcome = policies::outcome(policy_, adopted_.mode, decision);
+  const policies::Outcome outcome = policies::outcome(policy_, asker.mode, decision);
   if (decision.quiet) ++quiet_;
   if (outcome.report != policies::Report::Nothing) {
     policies::Event violation = blank(policies::EventKind::Violation);
     violation.syscall = event.exec ? "execve" : "open";
+    violation.exec_id = asker.exec_id;
     report(decision, outcome, event.tid, std::move(violation));
   }
   punish(outcome.verdict, event.tid);
@@ -85,7 +90,7 @@ void Watched::release_held(bool allowed) {
   if (allowed && lifecycle_.pending() && lifecycle_.phase() == policies::Phase::Init) return;
   for (auto& [event, held] : std::exchange(held_, {})) {
     if (allowed)
-      conclude(event, std::move(held));
+      conclude(event, std::move(held), asker_of(nullptr));
     else
       std::move(held).deny();
   }

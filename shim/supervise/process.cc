@@ -108,7 +108,7 @@ Membership::Membership(const std::string& init_cgroups) {
 }
 
 bool Membership::contains(const std::string& cgroups) const {
-  bool inside = false;
+  bool inside = paths_.empty();
   for_each_cgroup(cgroups, [&](const std::string& head, const std::string& path) {
     for (const auto& [own_head, own_path] : paths_)
       if (own_head == head && (path == own_path || path.starts_with(own_path + "/"))) inside = true;

@@ -23,7 +23,8 @@ class Membership {
  public:
   Membership() = default;
   explicit Membership(const std::string& init_cgroups);
-  // True for processes in the container's cgroups or below them, in any hierarchy.
+  // True for processes in the container's cgroups or below them, in any hierarchy. A container
+  // without a cgroup of its own cannot be told from the rest: then everybody is of it.
   [[nodiscard]] bool contains(const std::string& cgroups) const;
 
  private:

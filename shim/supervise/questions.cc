@@ -83,11 +83,19 @@ void Watched::on_question(Ear& ear, Pending pending) {
   if (decision.allowed || !has_claims(*row)) {
     const bool listens = decision.allowed && row->tier == policies::Tier::Trigger && !ear.session;
     const seccomp_notif question = pending.question();
-    conclude(std::move(pending), bare, nullptr, ear.exec_id);
+    conclude(std::move(pending), bare, nullptr, asker_of(&ear));
     if (listens) noticed_listen(question);
     return;
   }
-  read_and_decide(std::move(pending), *row, ear.session ? ear.exec_id : std::string());
+  read_and_decide(std::move(pending), *row, asker_of(&ear));
+}
+
+// What is said of sessions weighs for them; `sessions: audit` reports where the container's own
+// processes are refused.
+Watched::Asker Watched::asker_of(const Ear* session) const {
+  if (session == nullptr || !session->session) return {adopted_.mode, {}};
+  const bool refused = policy_.sessions() == policies::Sessions::Deny;
+  return {refused ? adopted_.mode : policies::Mode::Audit, session->exec_id};
 }
 
 // Until its first execve has taken effect the task is the runtime's init: trusted code that blocks
@@ -136,34 +144,35 @@ void Watched::open_session(Ear& ear, Pending pending, const SyscallRow& row) {
   });
 }
 
-void Watched::read_and_decide(Pending pending, const SyscallRow& row, std::string exec_id) {
+void Watched::read_and_decide(Pending pending, const SyscallRow& row, const Asker& asker) {
   const auto tid = static_cast<pid_t>(pending.question().pid);
   const ReadRequest request{tid, &row, facts_of(row, pending.question(), nullptr).args};
   auto held = std::make_shared<Pending>(std::move(pending));
-  parts_.reader.read(request, [this, alive = alive_, held, &row,
-                               exec_id = std::move(exec_id)](std::optional<Claims> claims) {
-    if (!*alive) return;
-    Claims read = claims.value_or(Claims{});
-    if (!claims) {
-      read.unreadable = true;
-      health("warning", "an argument could not be read in time");
-    }
-    if (!held->still_waiting()) return;  // gone: what was read may be another process's
-    const policies::CallFacts facts = facts_of(row, held->question(), &read);
-    conclude(std::move(*held), facts, &read, exec_id);
-  });
+  parts_.reader.read(request,
+                     [this, alive = alive_, held, &row, asker](std::optional<Claims> claims) {
+                       if (!*alive) return;
+                       Claims read = claims.value_or(Claims{});
+                       if (!claims) {
+                         read.unreadable = true;
+                         health("warning", "an argument could not be read in time");
+                       }
+                       if (!held->still_waiting())
+                         return;  // gone: what was read may be another process's
+                       const policies::CallFacts facts = facts_of(row, held->question(), &read);
+                       conclude(std::move(*held), facts, &read, asker);
+                     });
 }
 
 void Watched::conclude(Pending pending, const policies::CallFacts& facts, const Claims* claims,
-                       const std::string& exec_id) {
+                       const Asker& asker) {
   const policies::Decision decision = decide(policy_, lifecycle_.phase(), facts);
-  const policies::Outcome outcome = policies::outcome(policy_, adopted_.mode, decision);
+  const policies::Outcome outcome = policies::outcome(policy_, asker.mode, decision);
   const auto tid = static_cast<pid_t>(pending.question().pid);
   if (decision.quiet) ++quiet_;
   if (outcome.report != policies::Report::Nothing) {
     policies::Event event = blank(policies::EventKind::Violation);
     event.syscall = facts.call->name;
-    event.exec_id = exec_id;
+    event.exec_id = asker.exec_id;
     event.claimed = claims != nullptr;
     if (claims != nullptr && !claims->argv.empty()) {
       event.process.emplace();

@@ -51,6 +51,7 @@ Status Watched::listen(const hooks::Listen& message, UniqueFd listener) {
   ear.session = message.session;
   ear.exec_id = message.exec_id;
   ear.runtime_exe = exe_of(message.pid);
+  ear.start_time = oci::start_time_of(message.pid);
   const auto at = ears_.insert(ears_.end(), std::move(ear));
   return parts_.loop.watch(at->listener->fd(), EPOLLIN,
                            [this, at](std::uint32_t events) { on_listener(at, events); });

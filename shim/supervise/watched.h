@@ -60,9 +60,17 @@ class Watched {
     bool bootstrap = true;  // the runtime's init, trusted until it has become something else
     bool exec_seen = false;
     bool session_told = false;
+    std::uint64_t start_time = 0;  // with the pid: who the leader of a session is
     std::string runtime_exe;
   };
   using Ears = std::list<Ear>;
+
+  // On whose behalf a question is asked, and what a "no" to it leads to.
+  struct Asker {
+    policies::Mode mode;
+    std::string exec_id;  // of a session
+  };
+  [[nodiscard]] Asker asker_of(const Ear* session) const;
 
   Watched(SupervisorParts& parts, hooks::Adopt adopt, policies::Policy policy, UniqueFd events);
 
@@ -70,16 +78,16 @@ class Watched {
   void on_listener(Ears::iterator ear, std::uint32_t events);
   void on_question(Ear& ear, Pending pending);
   bool still_bootstrap(Ear& ear, const policies::SyscallRow* row, Pending& pending);
-  void read_and_decide(Pending pending, const policies::SyscallRow& row, std::string exec_id);
+  void read_and_decide(Pending pending, const policies::SyscallRow& row, const Asker& asker);
   void conclude(Pending pending, const policies::CallFacts& facts, const Claims* claims,
-                const std::string& exec_id);
+                const Asker& asker);
   void open_session(Ear& ear, Pending pending, const policies::SyscallRow& row);
   void noticed_listen(const seccomp_notif& question);
 
   // opens.cc: the fanotify side
   void on_opens();
   void on_open(const OpenEvent& event, HeldEvent held);
-  void conclude(const OpenEvent& event, HeldEvent held);
+  void conclude(const OpenEvent& event, HeldEvent held, const Asker& asker);
   [[nodiscard]] bool is_model(const std::string& path) const;
   [[nodiscard]] const Ear* session_of(pid_t pid) const;
   void release_held(bool allowed);

@@ -18,10 +18,13 @@ refused() {
     /bin/sh -c 'echo it runs' >"$RUN_DIR/$id.out" 2>&1 </dev/null || status=$?
   check "$sentence: refused" test "$status" != 0
   check "$sentence: the message" contains "$RUN_DIR/$id.out" "$regex"
+  check "$sentence: its code" contains "$RUN_DIR/$id.out" ": ($CODES)\$"
   check "$sentence: it is the only line" equals 1 "$(wc -l <"$RUN_DIR/$id.out")"
   check "$sentence: nothing is left" leaves_nothing
 }
 BAD=0
+# Whoever asked can change something about it; what a runtime says has no code of its own.
+CODES='invalid argument|failed precondition'
 
 annotations() {
   refused "an unknown annotation" "annotation moat\.dev/mod: no such key.*'mode'" \
@@ -63,7 +66,7 @@ node() {
   refused "a misspelt node configuration" "$MOAT_CONFIG:1: .*'mod'.*'mode'"
   rm "$MOAT_CONFIG"
   echo 'BinaryName = "/nowhere/runc"' >"$RUN_DIR/runtime.toml"
-  refused "a runtime that is not there" "/nowhere/runc.*BinaryName" \
+  CODES=unknown refused "a runtime that is not there" "/nowhere/runc.*BinaryName" \
     --runtime-config-path "$RUN_DIR/runtime.toml"
   echo 'mode: [enforce' >"$MOAT_FLOOR"
   refused "a broken floor" "$MOAT_FLOOR:[12]:[0-9]+: "
@@ -105,7 +108,7 @@ bundles() {
   answers "a foreign seccomp listener" 'listenerPath is already set to /run/other\.sock.*moat\.dev/mode: off' unsafe
   PATH_OF_SHIM=/nowhere answers "no runc on the path" 'runc.*(not found|[Nn]o such file).*PATH|PATH.*runc' pathless
   MOAT_STATE_DIR=$RUN_DIR/run/$(printf 'deep%.0s' {1..30}) answers "a state folder too deep for sockets" \
-    'deep.*107' deep
+    'deep.*107.*stateDir|stateDir.*deep.*107' deep
 }
 
 # Clients of the socket that talk nonsense, while a container runs.

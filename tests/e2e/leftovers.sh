@@ -56,6 +56,7 @@ check "the pod serves" wait_for pod '^listening$'
 [[ $HELD ]] || conclude
 check "two containers come and go" nothing rounds 0 1
 everything >"$RUN_DIR/before"
+check "the shim and its supervisor are looked at" equals 2 "$(grep -cE '^(shim|supervisor) Threads' "$RUN_DIR/before")"
 memory=$(resident "$(shim_of pod)")
 check "$((2 * ROUNDS)) containers come and go in the pod's shim" nothing rounds 1 $((ROUNDS + 1))
 check "one shim serves them all" equals 1 "$(pids_with -namespace "$CTR_NAMESPACE" | wc -l)"

@@ -26,6 +26,11 @@ TEST(Membership, IsNotEverybodyWhenTheContainerSitsInTheRoot) {
   EXPECT_TRUE(members.contains("0::/\n3:cpu:/default/c1\n"));
 }
 
+TEST(Membership, IsEverybodyWhenNothingTellsTheContainerApart) {
+  EXPECT_TRUE(Membership(std::string("0::/\n")).contains("0::/user\n"));
+  EXPECT_TRUE(Membership().contains(""));
+}
+
 TEST(Process, DescribesThisOne) {
   const auto info = describe(::getpid());
   EXPECT_EQ(info.host_pid, ::getpid());

@@ -34,21 +34,6 @@ Result<std::string> file_path(std::string_view value) {
   return path;
 }
 
-Result<std::string> program(std::string_view value) {
-  if (value.empty() || !is_plain(value)) return fail(Code::InvalidArgument, "is not a program");
-  return std::string(value);
-}
-
-Result<std::string> optional_path(std::string_view value) {
-  return value.empty() ? std::string() : file_path(value);
-}
-
-Result<bool> truth(std::string_view value) {
-  if (value == "true") return true;
-  if (value == "false") return false;
-  return fail(Code::InvalidArgument, "'" + policies::printable(value) + "' is not true or false");
-}
-
 struct Key {
   std::string_view name;
   Status (*set)(NodeConfig& to, const std::string& value);
@@ -56,9 +41,6 @@ struct Key {
 constexpr std::array kKeys{
     Key{"mode", set<value_mode, &NodeConfig::mode>},
     Key{"profile", set<value_profile, &NodeConfig::profile>},
-    Key{"runtime", set<program, &NodeConfig::runtime>},
-    Key{"runtimeRoot", set<optional_path, &NodeConfig::runtime_root>},
-    Key{"systemdCgroup", set<truth, &NodeConfig::systemd_cgroup>},
     Key{"logDir", set<file_path, &NodeConfig::log_dir>},
     Key{"stateDir", set<file_path, &NodeConfig::state_dir>},
     Key{"policyDir", set<file_path, &NodeConfig::policy_dir>},

@@ -3,16 +3,12 @@
 //
 //   mode: audit              # of pods that do not say: off, audit, learn or enforce
 //   profile: builtin/python  # of pods that bring neither profile nor policy; or node/NAME
-//   runtime: runc            # name or path of the OCI runtime underneath
-//   runtimeRoot: ""          # its state folder; empty: containerd's default
-//   systemdCgroup: false     # unset: told from the container's cgroup path
 //   logDir: /var/log/moat    # events
 //   stateDir: /run/moat
 //   policyDir: /etc/moat/policies
 //   floor: /etc/moat/floor.yaml
 #pragma once
 
-#include <optional>
 #include <string>
 #include <string_view>
 
@@ -24,9 +20,6 @@ namespace moat::oci {
 struct NodeConfig {
   policies::Mode mode = policies::Mode::Audit;
   std::string profile = "builtin/python";
-  std::string runtime = "runc";
-  std::string runtime_root;
-  std::optional<bool> systemd_cgroup;
   std::string log_dir = "/var/log/moat";
   std::string state_dir = "/run/moat";
   std::string policy_dir = "/etc/moat/policies";
@@ -36,7 +29,7 @@ struct NodeConfig {
   static Result<NodeConfig> parse(std::string_view yaml, std::string_view source);
 
   // From $MOAT_CONFIG or /etc/moat/moat.yaml; then MOAT_LOG_DIR, MOAT_STATE_DIR, MOAT_POLICY_DIR
-  // and MOAT_FLOOR have the last word. A file that $MOAT_CONFIG names must exist.
+  // and MOAT_FLOOR have the last word. A file that does not exist is the defaults.
   static Result<NodeConfig> load();
 };
 

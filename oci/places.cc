@@ -175,12 +175,15 @@ class Finder {
     return {};
   }
 
+  // The runtime runs as we do.
+  const Owner runtime_{::geteuid(), ::getegid()};
+
   Status make_mount_point(const std::string& point, std::optional<std::size_t> on) {
-    if (!on) return make_folders(root_.raw(), point, 0755, {0, 0});
+    if (!on) return make_folders(root_.raw(), point, 0755, runtime_);
     if (!is_bind(mount(*on)) || is_read_only(mount(*on))) return {};
     auto volume = open_file(mounts_[*on].source, O_PATH);
     if (!volume) return fail(std::move(volume.error()));
-    return make_folders(volume->raw(), remainder(point, places_.mount_points[*on]), 0755, {0, 0});
+    return make_folders(volume->raw(), remainder(point, places_.mount_points[*on]), 0755, runtime_);
   }
 
   // Also when its source cannot be looked at: the runtime will say why.

@@ -1,4 +1,5 @@
 // Sockets by registers. An address is memory: it can make a refusal quiet, never allow.
+#include <netinet/in.h>
 #include <sys/socket.h>
 
 #include <cerrno>
@@ -65,9 +66,16 @@ bool looks_like_resolver(std::uint32_t type) {
   return (type & kTypeMask) == SOCK_DGRAM && (type & kBoth) == kBoth;
 }
 
-Decision decide_inet(const NetworkRules& network, std::uint32_t type, Object object) {
-  const bool stream = (type & kTypeMask) == SOCK_STREAM;
-  const bool allowed = network.any || (stream && network.listen);
+// Only what needs connect() to send: other protocols connect, or send, on the side.
+bool is_tcp(std::uint32_t type, std::uint32_t protocol) {
+  constexpr std::uint32_t kMptcp = 262;
+  return (type & kTypeMask) == SOCK_STREAM &&
+         (protocol == 0 || protocol == IPPROTO_TCP || protocol == kMptcp);
+}
+
+Decision decide_inet(const NetworkRules& network, const CallFacts& facts, Object object) {
+  const std::uint32_t type = low(facts.args[1]);
+  const bool allowed = network.any || (network.listen && is_tcp(type, low(facts.args[2])));
   return hushed(verdict(allowed, Action::NetworkAccess, std::move(object)),
                 network.quiet_resolver && looks_like_resolver(type), EACCES);
 }
@@ -78,10 +86,12 @@ Decision decide_socket(const NetworkRules& network, const CallFacts& facts) {
   Object object{ObjectType::Socket, domain_name(domain) + " " + type_name(type)};
   switch (domain) {
     case AF_UNIX:
-      return yes(Action::NetworkAccess, std::move(object));
+      // A datagram names its receiver in memory, where nobody can hold it.
+      return verdict(network.any || (type & kTypeMask) != SOCK_DGRAM, Action::NetworkAccess,
+                     std::move(object));
     case AF_INET:
     case AF_INET6:
-      return decide_inet(network, type, std::move(object));
+      return decide_inet(network, facts, std::move(object));
     case AF_NETLINK:
       // Protocol 0 lists interfaces and routes, as getaddrinfo does before it connects.
       if (low(facts.args[2]) == 0)

@@ -25,9 +25,12 @@ class Guarded {
  public:
   virtual ~Guarded() = default;
 
-  // runc create has succeeded; `done` is called when marks are in place and the listener is
-  // answered, or with the reason why the container must not live.
-  virtual void created(pid_t init, std::function<void(Status)> done) = 0;
+  // The runtime has created the container: marks are placed. An error says why it must not live.
+  virtual Status created(pid_t init) = 0;
+
+  // The runtime has started it; `done` is called once its listener is answered (crun hands it over
+  // only now), or with the reason why the container must not live.
+  virtual void started(std::function<void(Status)> done) = 0;
 
   // An exec is about to start, or its start has failed or ended (`pid` 0: failed).
   virtual void session_starting(const std::string& exec_id) = 0;

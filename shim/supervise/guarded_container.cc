@@ -13,7 +13,7 @@ using policies::Phase;
 
 namespace {
 
-// A runtime that has returned has handed over its listener; only our own queue is behind.
+// runc has handed it over before it returned, crun's container does so before its first program.
 constexpr std::chrono::milliseconds kListenerDeadline{2000};
 // Must be shorter than the supervisor's own bound, so that its reason is ours.
 constexpr std::chrono::milliseconds kFlipDeadline{10000};
@@ -39,7 +39,7 @@ Result<std::unique_ptr<GuardedContainer>> GuardedContainer::create(const Guarded
 
 GuardedContainer::~GuardedContainer() {
   *alive_ = false;
-  loop_.cancel(created_deadline_);
+  loop_.cancel(started_deadline_);
   (void)link_.send(hooks::Forget{id()});
   on_gone_(id());
 }
@@ -60,7 +60,7 @@ void GuardedContainer::on_listener(Handover handover) {
     listening_ = true;
   if (auto sent = link_.send(message, {handover.listener.raw()}); !sent)
     log_error("seccomp listener: " + sent.error().what, {{"id", id()}});
-  if (!session && created_) settle(place_marks());
+  if (!session && started_) settle({});
 }
 
 // Execs start side by side; which one a runtime works for, its command line says: it is ours.
@@ -80,21 +80,20 @@ std::string GuardedContainer::take_session(pid_t runtime) {
   return exec_id;
 }
 
-void GuardedContainer::created(pid_t init, std::function<void(Status)> done) {
+Status GuardedContainer::created(pid_t init) {
+  plan_.held.clear();
   init_ = init;
   init_start_ = oci::start_time_of(init);
-  created_ = std::move(done);
-  auto same = oci::verify_places(plan_.held, init);
-  plan_.held.clear();
-  if (!same) {
-    settle(std::move(same));
-    return;
-  }
+  return place_marks();
+}
+
+void GuardedContainer::started(std::function<void(Status)> done) {
+  started_ = std::move(done);
   if (listening_) {
-    settle(place_marks());
+    settle({});
     return;
   }
-  created_deadline_ = loop_.after(kListenerDeadline, [this] {
+  started_deadline_ = loop_.after(kListenerDeadline, [this] {
     settle(fail(Code::FailedPrecondition,
                 "the runtime did not hand over the seccomp listener; moat needs runc 1.1 or newer, "
                 "or crun 0.19 or newer, built with seccomp"));
@@ -102,8 +101,8 @@ void GuardedContainer::created(pid_t init, std::function<void(Status)> done) {
 }
 
 void GuardedContainer::settle(Status status) {
-  loop_.cancel(created_deadline_);
-  if (auto done = std::exchange(created_, nullptr)) done(std::move(status));
+  loop_.cancel(started_deadline_);
+  if (auto done = std::exchange(started_, nullptr)) done(std::move(status));
 }
 
 Status GuardedContainer::place_marks() {
@@ -151,6 +150,7 @@ void GuardedContainer::make_readonly() {
   command.path = "/proc/self/exe";
   command.argv = {"containerd-shim-moat-v2", "transition", std::to_string(init_),
                   std::to_string(init_start_)};
+  if (plan_.keep_proc) command.argv.emplace_back("--keep-proc");
   for (const std::string& island : plan_.islands) command.argv.push_back(island);
   command.cwd = "/";
   auto hold = std::make_shared<Reaper::Hold>(reaper_.hold());

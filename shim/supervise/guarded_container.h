@@ -21,6 +21,7 @@ struct GuardedPlan {
   std::vector<std::string> model_mounts;  // marked from the start: their first open begins `load`
   std::vector<std::string> islands;       // stay writable from `load` on
   std::string listener_path;
+  bool keep_proc = false;            // a label is written to /proc by the runtime at each exec
   std::vector<oci::HeldPlace> held;  // compared with what the runtime has mounted
 };
 
@@ -38,7 +39,8 @@ class GuardedContainer : public Guarded {
                                                           GuardedPlan plan, OnGone on_gone);
   ~GuardedContainer() override;
 
-  void created(pid_t init, std::function<void(Status)> done) override;
+  Status created(pid_t init) override;
+  void started(std::function<void(Status)> done) override;
   void session_starting(const std::string& exec_id) override;
   void session_started(const std::string& exec_id, pid_t pid) override;
   void signalling(int signal, std::function<void()> then) override;
@@ -57,7 +59,7 @@ class GuardedContainer : public Guarded {
         on_gone_(std::move(on_gone)) {}
   void on_listener(Handover handover);
   std::string take_session(pid_t runtime);
-  void settle(Status status);  // answers created()
+  void settle(Status status);  // answers started()
   Status place_marks();
   void make_readonly();
   void entered(policies::Phase phase, const Status& status);
@@ -73,8 +75,8 @@ class GuardedContainer : public Guarded {
   std::uint64_t init_start_ = 0;
   bool listening_ = false;
   std::vector<std::string> pending_sessions_;  // exec ids whose listener has not come yet
-  std::function<void(Status)> created_;
-  oci::Loop::TimerId created_deadline_ = 0;
+  std::function<void(Status)> started_;
+  oci::Loop::TimerId started_deadline_ = 0;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 

@@ -67,10 +67,6 @@ void ListenerSocket::on_connect() {
   Connection& connection = connections_[key];
   connection.socket = std::move(*fd);
   connection.peer = peer->pid;
-  connection.deadline = loop_.after(kDeadline, [this, key] {
-    complain_("the runtime did not finish handing over the seccomp listener");
-    drop(key);
-  });
   if (!loop_.watch(key, EPOLLIN, [this, key](std::uint32_t) { on_readable(key); })) drop(key);
 }
 
@@ -83,6 +79,12 @@ void ListenerSocket::on_readable(int key) {
     drop(key);
     return;
   }
+  // Counted from the first byte: crun connects when it creates a container and speaks at its start.
+  if (connection.deadline == 0)
+    connection.deadline = loop_.after(kDeadline, [this, key] {
+      complain_("the runtime did not finish handing over the seccomp listener");
+      drop(key);
+    });
   connection.text += packet->data;
   std::ranges::move(packet->fds, std::back_inserter(connection.fds));
   // The sender closes after the last byte; a complete object is as good, and comes earlier.
@@ -103,6 +105,10 @@ void ListenerSocket::drop(int key) {
 }
 
 void ListenerSocket::finish(Connection connection) {
+  if (connection.text.empty()) {
+    complain_("the runtime closed the socket without handing over a seccomp listener");
+    return;
+  }
   auto state = parse_process_state(connection.text);
   if (!state) {
     complain_(state.error().what);

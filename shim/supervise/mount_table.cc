@@ -104,6 +104,10 @@ bool is_covered(const std::vector<MountEntry>& mounts, const MountEntry& mount) 
   return false;
 }
 
+bool is_procfs(const MountEntry& mount) {
+  return mount.fstype == "proc";
+}
+
 std::uint64_t mount_id_of(int fd) {
   struct statx info {};
   if (::syscall(SYS_statx, fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &info) != 0) return 0;

@@ -28,6 +28,7 @@ Result<std::vector<MountEntry>> mounts_of(pid_t pid);
 
 // Kernel interfaces rather than files: never made read-only, never marked.
 bool is_kernel_interface(const MountEntry& mount);
+bool is_procfs(const MountEntry& mount);
 bool is_below(std::string_view path, std::string_view folder);  // or equal
 
 // A later mount lies on its point or on a folder above it: no path leads to it any more.

@@ -101,9 +101,11 @@ void for_each_cgroup(const std::string& text, F&& use) {
 
 }  // namespace
 
-Membership::Membership(const std::string& init_cgroups) {
+Membership::Membership(const std::string& init_cgroups, const std::string& own) {
+  const std::string ours = "\n" + own;
   for_each_cgroup(init_cgroups, [&](std::string head, std::string path) {
-    if (path != "/") paths_.emplace_back(std::move(head), std::move(path));
+    const bool shared = ours.find("\n" + head + ":" + path + "\n") != std::string::npos;
+    if (path != "/" && !shared) paths_.emplace_back(std::move(head), std::move(path));
   });
 }
 

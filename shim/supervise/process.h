@@ -22,7 +22,8 @@ policies::ProcessInfo describe(pid_t tid);
 class Membership {
  public:
   Membership() = default;
-  explicit Membership(const std::string& init_cgroups);
+  // `own`: our own cgroups. What init shares with them tells nobody apart.
+  explicit Membership(const std::string& init_cgroups, const std::string& own = {});
   // True for processes in the container's cgroups or below them, in any hierarchy. A container
   // without a cgroup of its own cannot be told from the rest: then everybody is of it.
   [[nodiscard]] bool contains(const std::string& cgroups) const;

@@ -14,6 +14,7 @@ namespace moat::shim {
 namespace {
 
 constexpr std::chrono::milliseconds kStatusDeadline{500};
+constexpr std::size_t kMaxSocketPath = 107;  // sun_path with its NUL is 108
 
 #if defined(__x86_64__)
 constexpr policies::Arch kArch = policies::Arch::X86_64;
@@ -24,6 +25,14 @@ constexpr policies::Arch kArch = policies::Arch::Arm64;
 std::string rootfs_of(const NewContainer& container, const oci::Spec& spec) {
   const std::string root = spec.root_path();
   return root.starts_with('/') ? root : container.bundle + "/" + root;
+}
+
+bool has_label(const oci::Spec& spec) {
+  for (const char* key : {"/process/apparmorProfile", "/process/selinuxLabel"}) {
+    const nlohmann::json::json_pointer pointer(key);
+    if (spec.json().contains(pointer) && spec.json()[pointer] != "") return true;
+  }
+  return false;
 }
 
 Result<oci::Spec> read_spec(const std::string& path) {
@@ -52,7 +61,15 @@ SupervisedGuard::SupervisedGuard(oci::Loop& loop, Reaper& reaper, oci::NodeConfi
           loop, reaper, [this](const hooks::Message& message) { on_message(message); },
           [this] { supervisor_lost(); }) {}
 
+// To a client "not found" would mean the container: what is missing here is something it needs.
 Result<std::unique_ptr<Guarded>> SupervisedGuard::prepare(const NewContainer& container) {
+  auto guarded = guard(container);
+  if (!guarded && guarded.error().code != Code::InvalidArgument)
+    guarded.error().code = Code::FailedPrecondition;
+  return guarded;
+}
+
+Result<std::unique_ptr<Guarded>> SupervisedGuard::guard(const NewContainer& container) {
   const std::string config = container.bundle + "/config.json";
   auto spec = read_spec(config);
   if (!spec) return fail(std::move(spec.error()));
@@ -71,6 +88,12 @@ Result<std::unique_ptr<Guarded>> SupervisedGuard::prepare(const NewContainer& co
   input.arch = kArch;
   input.plan = policies::compile(chosen.policy, chosen.mode);
   input.listener_path = hooks::listener_path(config_.state_dir, container.ns, container.id);
+  if (input.listener_path.size() > kMaxSocketPath)
+    return fail(Code::FailedPrecondition,
+                "the socket for the seccomp listener, " + input.listener_path + ", has " +
+                    std::to_string(input.listener_path.size()) + " bytes and may have " +
+                    std::to_string(kMaxSocketPath) +
+                    ": set a shorter stateDir in the node configuration");
   input.listener_metadata = container.id;
   input.rootfs = rootfs;
   input.mount_points = places->mount_points;
@@ -88,6 +111,7 @@ Result<std::unique_ptr<Guarded>> SupervisedGuard::prepare(const NewContainer& co
                    std::move(rewritten->model_mounts),
                    std::move(rewritten->islands),
                    input.listener_path,
+                   has_label(*spec),
                    std::move(places->held)};
   auto guarded = GuardedContainer::create({loop_, reaper_, link_}, std::move(plan),
                                           [this](const std::string& id) { containers_.erase(id); });

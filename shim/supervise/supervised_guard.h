@@ -25,6 +25,7 @@ class SupervisedGuard : public Guard {
   [[nodiscard]] pid_t init_of(const std::string& id) const;
 
  private:
+  Result<std::unique_ptr<Guarded>> guard(const NewContainer& container);
   Status adopt(const NewContainer& container, const oci::Spec& spec,
                const oci::Selection& selection);
   void on_message(const hooks::Message& message);

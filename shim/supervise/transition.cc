@@ -2,7 +2,11 @@
 // turns read-only, all of it or nothing. A process of its own, because only a single-threaded
 // process may enter a mount namespace, and because it must not share fate with the shim.
 //
-//   transition PID START-TIME [ISLAND...]
+//   transition PID START-TIME [--keep-proc] [ISLAND...]
+//
+// procfs is flipped too: /proc/PID/mem is a way into every process of the container, sessions
+// included, and a claimed path cannot close it. --keep-proc is for containers with an AppArmor or
+// SELinux label, which a runtime writes there when it starts an exec.
 //
 // Exit 0: done. Exit 1: nothing was changed, the reason is on standard output.
 #include <fcntl.h>
@@ -35,8 +39,12 @@ int set_readonly(int mount, bool readonly) {
       ::syscall(SYS_mount_setattr, mount, "", AT_EMPTY_PATH, &attributes, sizeof attributes));
 }
 
+constexpr const char* kKeepProc = "--keep-proc";
+
 bool to_flip(const MountEntry& mount, const std::vector<std::string>& islands) {
-  if (mount.readonly || is_kernel_interface(mount)) return false;
+  if (mount.readonly) return false;
+  if (is_procfs(mount)) return std::ranges::find(islands, kKeepProc) == islands.end();
+  if (is_kernel_interface(mount)) return false;
   return std::ranges::find(islands, mount.point) == islands.end();
 }
 

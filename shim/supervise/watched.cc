@@ -1,6 +1,7 @@
 #include "shim/supervise/watched.h"
 
 #include <sys/epoll.h>
+#include <unistd.h>
 
 #include <csignal>
 
@@ -60,7 +61,7 @@ Status Watched::listen(const hooks::Listen& message, UniqueFd listener) {
 Status Watched::watch(const hooks::Watch& message, UniqueFd group) {
   static std::uint32_t next_number = 1;
   init_ = message.init;
-  membership_ = Membership(cgroups_of(init_));
+  membership_ = Membership(cgroups_of(init_), cgroups_of(::getpid()));
   auto pidfd = oci::pidfd_open(init_);
   if (!pidfd) return fail(std::move(pidfd.error()));
   init_pidfd_ = std::move(*pidfd);

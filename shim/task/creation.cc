@@ -149,9 +149,7 @@ void Creation::runtime_done(Status status) {
   if (!adopted) return undo(std::move(adopted.error()).in(kFailed), true);
   // Without a cgroup of its own (no controller at all) only its processes' descriptors are left.
   if (auto cgroup = Cgroup::of_process(init.pid)) container_->cgroup = std::move(*cgroup);
-  if (!container_->guarded) return finish({});
-  container_->guarded->created(
-      init.pid, [self = shared_from_this()](Status guarded) { self->finish(std::move(guarded)); });
+  finish(container_->guarded ? container_->guarded->created(init.pid) : Status());
 }
 
 void Creation::finish(Status guarded) {

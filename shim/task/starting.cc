@@ -27,6 +27,7 @@ struct Start : std::enable_shared_from_this<Start> {
 
   void init();
   void init_done(Status status);
+  void init_guarded(Status status);
   void exec();
   void exec_done(Status status);
   void exec_failed(Error error);
@@ -60,12 +61,23 @@ void Start::init_done(Status status) {
     event.set_container_id(container->id);
     event.set_pid(static_cast<std::uint32_t>(process->pid));
     tasks.events.publish("/tasks/start", "containerd.events.TaskStart", event);
-    answer();
+    if (container->guarded)
+      container->guarded->started(
+          [self = shared_from_this()](Status guarded) { self->init_guarded(std::move(guarded)); });
+    else
+      answer();
   } else {
     process->state = State::Created;
     call.fail(std::move(status.error()).in("OCI runtime start failed"));
   }
   tasks.exits.arm(container, process);
+}
+
+// Nothing runs unanswered: without its listener the container ends before the client is told.
+void Start::init_guarded(Status status) {
+  if (status) return answer();
+  container->kill_all();
+  call.fail(std::move(status.error()).in("OCI runtime start failed"));
 }
 
 void Start::exec() {

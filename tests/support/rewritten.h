@@ -24,7 +24,8 @@ inline std::string line(const Json& mount) {
 }
 
 struct Config {
-  Json mounts = Json::array();
+  // Not a Json: compilers disagree whether braces around one make it an array.
+  std::vector<Json> mounts{};
   bool readonly = false;
   policies::Mode mode = policies::Mode::Enforce;
   std::vector<Place> models{}, scratch{};
@@ -63,7 +64,7 @@ inline Result<Outcome> apply(const Config& config) {
   Texts points = config.points;
   if (points.empty())
     for (const Json& mount : config.mounts) points.push_back(mount["destination"]);
-  auto mounts = MountList::create(config.mounts, points);
+  auto mounts = MountList::create(Json(config.mounts), points);
   if (!mounts) return fail(Error(mounts.error()));
   RewriteOutput output;
   if (config.mode == policies::Mode::Enforce)

@@ -15,8 +15,6 @@ TEST(NodeConfig, AuditsWithThePythonProfileWhenNothingIsSaid) {
     ASSERT_TRUE(config) << config.error().what;
     EXPECT_EQ(config->mode, Mode::Audit);
     EXPECT_EQ(config->profile, "builtin/python");
-    EXPECT_EQ(config->runtime, "runc");
-    EXPECT_EQ(config->systemd_cgroup, std::nullopt);
     EXPECT_EQ(config->policy_dir, "/etc/moat/policies");
     EXPECT_EQ(config->floor, "/etc/moat/floor.yaml");
   }
@@ -24,15 +22,12 @@ TEST(NodeConfig, AuditsWithThePythonProfileWhenNothingIsSaid) {
 
 TEST(NodeConfig, ReadsEveryKey) {
   const auto config = NodeConfig::parse(
-      "mode: enforce\nprofile: node/own\nruntime: /usr/bin/crun\nruntimeRoot: /run/r/\n"
-      "systemdCgroup: true\nlogDir: /l\nstateDir: /s\npolicyDir: /p\nfloor: /f.yaml\n",
+      "mode: enforce\nprofile: node/own\n"
+      "logDir: /l\nstateDir: /s\npolicyDir: /p\nfloor: /f.yaml\n",
       "moat.yaml");
   ASSERT_TRUE(config) << config.error().what;
   EXPECT_EQ(config->mode, Mode::Enforce);
   EXPECT_EQ(config->profile, "node/own");
-  EXPECT_EQ(config->runtime, "/usr/bin/crun");
-  EXPECT_EQ(config->runtime_root, "/run/r");
-  EXPECT_EQ(config->systemd_cgroup, true);
   EXPECT_EQ(config->log_dir, "/l");
   EXPECT_EQ(config->state_dir, "/s");
   EXPECT_EQ(config->policy_dir, "/p");
@@ -49,7 +44,6 @@ TEST(NodeConfig, SaysWhichLineIsWrong) {
        "'enforce'?"},
       {"\nlogDir: log\n", "moat.yaml:2: logDir: 'log' is not absolute"},
       {"floor: /a/../b\n", "moat.yaml:1: floor: '/a/../b' has a '..' in it"},
-      {"systemdCgroup: maybe\n", "moat.yaml:1: systemdCgroup: 'maybe' is not true or false"},
       {"mode: audit\nmode: enforce\n", "moat.yaml:2: mode is given twice"},
       {"mode: [audit]\n", "moat.yaml:1: mode: expected one value"},
       {"[a]: b\n", "moat.yaml:1: a key must be a word"},
@@ -57,7 +51,6 @@ TEST(NodeConfig, SaysWhichLineIsWrong) {
       {"just words\n", "moat.yaml: expected 'key: value' lines"},
       {"a: [\n", "moat.yaml:2: "},
       {"mode:\n", "moat.yaml:1: mode: expected one value"},
-      {"runtime: ''\n", "moat.yaml:1: runtime: is not a program"},
       {"profile: a/b/c\n", "moat.yaml:1: profile: 'a/b/c' is not a profile's name"},
   };
   for (const auto& c : cases) {

@@ -26,6 +26,13 @@ TEST(Membership, IsNotEverybodyWhenTheContainerSitsInTheRoot) {
   EXPECT_TRUE(members.contains("0::/\n3:cpu:/default/c1\n"));
 }
 
+TEST(Membership, LooksAwayFromWhatTheContainerSharesWithTheShim) {
+  const Membership members(std::string("4:misc:/system\n0::/default/c1\n"),
+                           "4:misc:/system\n0::/\n");
+  EXPECT_FALSE(members.contains("4:misc:/system\n0::/\n"));
+  EXPECT_TRUE(members.contains("4:misc:/system\n0::/default/c1\n"));
+}
+
 TEST(Membership, IsEverybodyWhenNothingTellsTheContainerApart) {
   EXPECT_TRUE(Membership(std::string("0::/\n")).contains("0::/user\n"));
   EXPECT_TRUE(Membership().contains(""));

@@ -1,6 +1,7 @@
 #include "oci/select.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include "oci/sha256.h"
 #include "tests/support/temp_dir.h"
@@ -25,7 +26,10 @@ struct SelectTest : ::testing::Test {
   Json config = {{"annotations",
                   {{"io.kubernetes.cri.container-type", "container"},
                    {"io.kubernetes.cri.container-name", "server"}}},
-                 {"process", {{"cwd", "/srv"}, {"env", {"HOME=/home/u"}}}},
+                 {"process",
+                  {{"cwd", "/srv"},
+                   {"env", {"HOME=/home/u"}},
+                   {"user", {{"uid", ::geteuid()}, {"gid", ::getegid()}}}}},
                  {"mounts", Json::array()}};
 
   SelectTest() {

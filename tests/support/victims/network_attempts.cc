@@ -110,18 +110,24 @@ int fastopen(const Run& run) {
   return socket.fd() < 0 ? errno : send_to(socket.fd(), run, MSG_FASTOPEN);
 }
 
-int fastopen_msg(const Run& run) {
-  const Socket socket(AF_INET, SOCK_STREAM);
-  if (socket.fd() < 0) return errno;
-  sockaddr_in address = canary();
+// The receiver is named in memory only: no register says that there is one.
+int send_message(int fd, const Run& run, sockaddr* address, socklen_t length, int flags) {
+  if (fd < 0) return errno;
   std::string text = run.id() + "\n";
   iovec part{text.data(), text.size()};
   msghdr message{};
-  message.msg_name = &address;
-  message.msg_namelen = sizeof address;
+  message.msg_name = address;
+  message.msg_namelen = length;
   message.msg_iov = &part;
   message.msg_iovlen = 1;
-  return errno_unless(::sendmsg(socket.fd(), &message, MSG_FASTOPEN | MSG_NOSIGNAL) > 0);
+  return errno_unless(::sendmsg(fd, &message, flags | MSG_NOSIGNAL) > 0);
+}
+
+int fastopen_msg(const Run& run) {
+  const Socket socket(AF_INET, SOCK_STREAM);
+  sockaddr_in address = canary();
+  return send_message(socket.fd(), run, reinterpret_cast<sockaddr*>(&address), sizeof address,
+                      MSG_FASTOPEN);
 }
 
 socklen_t abstract(const std::string& name, sockaddr_un& address) {
@@ -147,6 +153,13 @@ int unix_datagram(const Run& run) {
                       0);
 }
 
+int unix_message(const Run& run) {
+  const Socket socket(AF_UNIX, SOCK_DGRAM);
+  sockaddr_un address;
+  const socklen_t length = abstract(std::string(kCanaryName) + "-d", address);
+  return send_message(socket.fd(), run, reinterpret_cast<sockaddr*>(&address), length, 0);
+}
+
 template <int kDomain, int kType, int kProtocol>
 int only_socket(const Run&) {
   const Socket socket(kDomain, kType, kProtocol);
@@ -165,6 +178,7 @@ constexpr std::array kAttempts{
     Attempt{"fastopen_msg", kNetwork, "canary", Planted::Nothing, fastopen_msg},
     Attempt{"unix_abstract", kNetwork, "canary", Planted::Nothing, unix_abstract},
     Attempt{"unix_datagram", kNetwork, "canary", Planted::Nothing, unix_datagram},
+    Attempt{"unix_message", kNetwork, "canary", Planted::Nothing, unix_message},
     Attempt{"raw_socket", kNetwork, "-", Planted::Nothing,
             only_socket<AF_INET, SOCK_RAW, IPPROTO_ICMP>},
     Attempt{"packet_socket", kNetwork, "-", Planted::Nothing,

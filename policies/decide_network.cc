@@ -1,5 +1,4 @@
 // Sockets by registers. An address is memory: it can make a refusal quiet, never allow.
-#include <netinet/in.h>
 #include <sys/socket.h>
 
 #include <cerrno>
@@ -68,9 +67,9 @@ bool looks_like_resolver(std::uint32_t type) {
 
 // Only what needs connect() to send: other protocols connect, or send, on the side.
 bool is_tcp(std::uint32_t type, std::uint32_t protocol) {
-  constexpr std::uint32_t kMptcp = 262;
+  constexpr std::uint32_t kTcp = 6, kMptcp = 262;
   return (type & kTypeMask) == SOCK_STREAM &&
-         (protocol == 0 || protocol == IPPROTO_TCP || protocol == kMptcp);
+         (protocol == 0 || protocol == kTcp || protocol == kMptcp);
 }
 
 Decision decide_inet(const NetworkRules& network, const CallFacts& facts, Object object) {

@@ -81,7 +81,9 @@ std::string GuardedContainer::take_session(pid_t runtime) {
 }
 
 Status GuardedContainer::created(pid_t init) {
+  auto same = oci::verify_places(plan_.held, init);
   plan_.held.clear();
+  if (!same) return same;
   init_ = init;
   init_start_ = oci::start_time_of(init);
   return place_marks();

@@ -61,12 +61,15 @@ SupervisedGuard::SupervisedGuard(oci::Loop& loop, Reaper& reaper, oci::NodeConfi
           loop, reaper, [this](const hooks::Message& message) { on_message(message); },
           [this] { supervisor_lost(); }) {}
 
-// To a client "not found" would mean the container: what is missing here is something it needs.
+// To a client "not found" would mean the container: what is missing here is something that its
+// configuration names, whatever errno told so.
 Result<std::unique_ptr<Guarded>> SupervisedGuard::prepare(const NewContainer& container) {
   auto guarded = guard(container);
-  if (!guarded && guarded.error().code != Code::InvalidArgument)
-    guarded.error().code = Code::FailedPrecondition;
-  return guarded;
+  if (guarded) return guarded;
+  Error error = std::move(guarded.error());
+  if (error.code != Code::InvalidArgument) error.code = Code::FailedPrecondition;
+  error.err = 0;
+  return fail(std::move(error));
 }
 
 Result<std::unique_ptr<Guarded>> SupervisedGuard::guard(const NewContainer& container) {

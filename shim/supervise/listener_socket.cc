@@ -82,7 +82,9 @@ void ListenerSocket::on_readable(int key) {
   // Counted from the first byte: crun connects when it creates a container and speaks at its start.
   if (connection.deadline == 0)
     connection.deadline = loop_.after(kDeadline, [this, key] {
-      complain_("the runtime did not finish handing over the seccomp listener");
+      const auto state = parse_process_state(connections_.at(key).text);
+      complain_("the runtime did not finish handing over the seccomp listener: " +
+                (state ? std::string("it did not close") : state.error().what));
       drop(key);
     });
   connection.text += packet->data;

@@ -15,8 +15,8 @@ Result<ProcessState> parse_process_state(std::string_view text) {
     state.metadata = json.value("metadata", "");
     json.at("state").at("id").get_to(state.id);
     json.at("state").at("status").get_to(state.status);
-    if (state.pid <= 0)
-      return fail(Code::InvalidArgument, "container process state: pid is not positive");
+    if (state.pid < 0)
+      return fail(Code::InvalidArgument, "container process state: pid is negative");
     return state;
   } catch (const std::exception& e) {
     return fail(Code::InvalidArgument, std::string("container process state: ") + e.what());

@@ -14,9 +14,9 @@ inline constexpr std::size_t kMaxProcessState = 64U << 10;
 
 struct ProcessState {
   std::vector<std::string> fd_names;  // i-th name: i-th descriptor
-  std::int32_t pid = 0;               // the process that installed the filter
-  std::string metadata;               // ours, from config.json
-  std::string id, status;             // of the container
+  std::int32_t pid = 0;    // the process that installed the filter; crun's execs do not say: 0
+  std::string metadata;    // ours, from config.json
+  std::string id, status;  // of the container
 };
 
 Result<ProcessState> parse_process_state(std::string_view text);

@@ -65,6 +65,8 @@ void Watched::on_listener(Ears::iterator ear, std::uint32_t events) {
 
 void Watched::on_question(Ear& ear, Pending pending) {
   ++counts_.notifications;
+  // Where the runtime did not say: who asks first is its own init.
+  if (ear.pid == 0) learn_leader(ear, thread_group_of(static_cast<pid_t>(pending.question().pid)));
   const SyscallRow* row = row_of(pending.question());
   if (still_bootstrap(ear, row, pending)) return;
   if (row == nullptr) {
@@ -88,6 +90,12 @@ void Watched::on_question(Ear& ear, Pending pending) {
     return;
   }
   read_and_decide(std::move(pending), *row, asker_of(&ear));
+}
+
+void Watched::learn_leader(Ear& ear, pid_t pid) {
+  ear.pid = pid;
+  ear.runtime_exe = exe_of(pid);
+  ear.start_time = oci::start_time_of(pid);
 }
 
 // What is said of sessions weighs for them; `sessions: audit` reports where the container's own

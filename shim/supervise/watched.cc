@@ -48,11 +48,9 @@ Status Watched::listen(const hooks::Listen& message, UniqueFd listener) {
   static std::uint32_t next_number = 1;  // names a listener in the journal
   Ear ear;
   ear.listener = std::make_shared<Listener>(std::move(listener), next_number++);
-  ear.pid = message.pid;
   ear.session = message.session;
   ear.exec_id = message.exec_id;
-  ear.runtime_exe = exe_of(message.pid);
-  ear.start_time = oci::start_time_of(message.pid);
+  if (message.pid > 0) learn_leader(ear, message.pid);
   const auto at = ears_.insert(ears_.end(), std::move(ear));
   return parts_.loop.watch(at->listener->fd(), EPOLLIN,
                            [this, at](std::uint32_t events) { on_listener(at, events); });

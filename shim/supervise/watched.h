@@ -77,6 +77,7 @@ class Watched {
   // questions.cc: the seccomp side
   void on_listener(Ears::iterator ear, std::uint32_t events);
   void on_question(Ear& ear, Pending pending);
+  static void learn_leader(Ear& ear, pid_t pid);
   bool still_bootstrap(Ear& ear, const policies::SyscallRow* row, Pending& pending);
   void read_and_decide(Pending pending, const policies::SyscallRow& row, const Asker& asker);
   void conclude(Pending pending, const policies::CallFacts& facts, const Claims* claims,

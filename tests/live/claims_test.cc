@@ -31,6 +31,17 @@ std::uint64_t number(const void* pointer) {
   return reinterpret_cast<std::uint64_t>(pointer);
 }
 
+// An address whose page is asked of a userfaultfd that nobody serves.
+std::uint64_t page_that_never_comes() {
+  const auto uffd = static_cast<int>(::syscall(SYS_userfaultfd, O_CLOEXEC));
+  uffdio_api api{UFFD_API, 0, 0};
+  if (uffd < 0 || ::ioctl(uffd, UFFDIO_API, &api) != 0) return std::uint64_t{0};
+  void* page = ::mmap(nullptr, kPage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  uffdio_register range{{number(page), kPage}, UFFDIO_REGISTER_MODE_MISSING, 0};
+  if (::ioctl(uffd, UFFDIO_REGISTER, &range) != 0) return std::uint64_t{0};
+  return number(page);
+}
+
 ReadRequest openat_of(const test::Victim& victim, std::uint64_t path) {
   return {victim.pid(), find_syscall("openat"), {static_cast<std::uint64_t>(AT_FDCWD), path}};
 }
@@ -152,15 +163,7 @@ TEST(Claims, ArgvIsBoundedInNumberAndLength) {
 // A page that never arrives: the caller holds the reader up for ever. It must cost that caller
 // only.
 TEST(Reader, AStalledPageIsGivenUpAndOthersAreStillRead) {
-  const test::Victim stalled([] {
-    const auto uffd = static_cast<int>(::syscall(SYS_userfaultfd, O_CLOEXEC));
-    uffdio_api api{UFFD_API, 0, 0};
-    if (uffd < 0 || ::ioctl(uffd, UFFDIO_API, &api) != 0) return std::uint64_t{0};
-    void* page = ::mmap(nullptr, kPage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    uffdio_register range{{number(page), kPage}, UFFDIO_REGISTER_MODE_MISSING, 0};
-    if (::ioctl(uffd, UFFDIO_REGISTER, &range) != 0) return std::uint64_t{0};
-    return number(page);  // nobody ever answers the fault
-  });
+  const test::Victim stalled(page_that_never_comes);
   ASSERT_NE(stalled.result(), 0U) << "userfaultfd is needed to stall a page";
   const test::Victim honest([] {
     static char text[] = "/etc/hostname";
@@ -196,15 +199,7 @@ TEST(Reader, AStalledPageIsGivenUpAndOthersAreStillRead) {
 }
 
 TEST(Reader, TooManyStalledReadersRefuseInsteadOfPilingUpThreads) {
-  const test::Victim stalled([] {
-    const auto uffd = static_cast<int>(::syscall(SYS_userfaultfd, O_CLOEXEC));
-    uffdio_api api{UFFD_API, 0, 0};
-    if (uffd < 0 || ::ioctl(uffd, UFFDIO_API, &api) != 0) return std::uint64_t{0};
-    void* page = ::mmap(nullptr, kPage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    uffdio_register range{{number(page), kPage}, UFFDIO_REGISTER_MODE_MISSING, 0};
-    if (::ioctl(uffd, UFFDIO_REGISTER, &range) != 0) return std::uint64_t{0};
-    return number(page);
-  });
+  const test::Victim stalled(page_that_never_comes);
   ASSERT_NE(stalled.result(), 0U) << "userfaultfd is needed to stall a page";
   auto loop = std::move(*oci::Loop::create());
   auto reader = std::move(*Reader::create(*loop));

@@ -21,7 +21,9 @@ kernel_findings() {
   find_seccomp
   find_fanotify
   find_cgroup
-  ! has_capability 21 || find_overlay  # without CAP_SYS_ADMIN nothing mounts, which is said already
+  find_root
+  # Without CAP_SYS_ADMIN, or a root to start from, nothing mounts, which is said already.
+  ! has_capability 21 || [[ -n $(find_root) ]] || find_overlay
 }
 
 find_version() {
@@ -54,6 +56,15 @@ find_seccomp() {
   local actions=/proc/sys/kernel/seccomp/actions_avail
   [[ -r $actions && " $(<"$actions") " == *" user_notif "* ]] ||
     echo "missing: seccomp user notification (CONFIG_SECCOMP_FILTER, no user_notif in $actions)"
+}
+
+# A runtime changes the root mount's propagation: a bare chroot has none to change.
+find_root() {
+  local fields
+  while read -r -a fields; do
+    [[ ${fields[4]} != / ]] || return 0
+  done </proc/self/mountinfo
+  echo "missing: a mount at / (this is a chroot into a folder); bind the folder on itself before chroot: mount --bind DIR DIR"
 }
 
 # Whether permission events are compiled in is only written in the kernel's configuration; where

@@ -10,6 +10,7 @@
 #include <cstring>
 
 #include "oci/sys.h"
+#include "shim/supervise/process.h"
 #include "shim/supervise/tracee.h"
 
 namespace moat::shim {
@@ -95,7 +96,9 @@ std::string base_of(pid_t tid, std::optional<std::uint64_t> dirfd) {
   const std::string proc = "/proc/" + std::to_string(tid);
   const auto number =
       static_cast<std::int32_t>(dirfd.value_or(static_cast<std::uint64_t>(AT_FDCWD)));
-  return link_of(number == AT_FDCWD ? proc + "/cwd" : proc + "/fd/" + std::to_string(number));
+  return below_root(
+      link_of(number == AT_FDCWD ? proc + "/cwd" : proc + "/fd/" + std::to_string(number)),
+      root_of(tid));
 }
 
 constexpr int kMaxLinks = 8;  // dangling ones, in a row
@@ -107,7 +110,7 @@ std::string behind_descriptor(pid_t tid, const std::string& path) {
     if (!path.starts_with(head)) continue;
     const std::string target =
         link_of("/proc/" + std::to_string(tid) + "/fd/" + path.substr(head.size()));
-    return target.starts_with('/') ? target : std::string();
+    return target.starts_with('/') ? below_root(target, root_of(tid)) : std::string();
   }
   return {};
 }
@@ -129,8 +132,8 @@ std::string follow(pid_t tid, const std::string& raw, bool last) {
     return UniqueFd(
         static_cast<int>(::syscall(SYS_openat2, root->raw(), p.c_str(), &how, sizeof how)));
   };
-  const auto name_of = [](const UniqueFd& fd) {
-    return link_of("/proc/self/fd/" + std::to_string(fd.raw()));
+  const auto name_of = [top = root_of(tid)](const UniqueFd& fd) {
+    return below_root(link_of("/proc/self/fd/" + std::to_string(fd.raw())), top);
   };
   for (int links = 0; links < kMaxLinks && !path.starts_with("/proc/"); ++links) {
     if (last)

@@ -26,9 +26,12 @@ const Watched::Ear* Watched::session_of(pid_t pid) const {
   return nullptr;
 }
 
-void Watched::on_open(const OpenEvent& event, HeldEvent held) {
+void Watched::on_open(const OpenEvent& seen, HeldEvent held) {
   ++counts_.open_events;
-  const bool model = is_model(event.path);
+  OpenEvent event = seen;
+  event.path = below_root(std::move(event.path), root_);
+  // In `init` only the model mounts are marked, so an event is a model's whatever its name says.
+  const bool model = lifecycle_.phase() == policies::Phase::Init || is_model(event.path);
   const policies::OpenFacts facts{event.path, event.exec};
   // Whoever asks: what the phase allows and is no model needs no look at the asker.
   if (!model && decide(policy_, lifecycle_.phase(), facts).allowed) {

@@ -67,6 +67,17 @@ std::string cgroups_of(pid_t pid) {
   return read(pid, "cgroup");
 }
 
+std::string root_of(pid_t pid) {
+  const std::string root = link(pid, "root");
+  return root == "/" ? std::string() : root;
+}
+
+std::string below_root(std::string path, const std::string& root) {
+  if (root.empty() || !path.starts_with(root)) return path;
+  if (path.size() == root.size()) return "/";
+  return path[root.size()] == '/' ? path.substr(root.size()) : path;
+}
+
 policies::ProcessInfo describe(pid_t tid) {
   policies::ProcessInfo info;
   const std::string status = read(tid, "status");
@@ -79,9 +90,10 @@ policies::ProcessInfo describe(pid_t tid) {
   const std::string_view ns = field(status, "NStgid");
   const std::size_t tab = ns.rfind('\t');
   info.pid = number(tab == std::string_view::npos ? ns : ns.substr(tab + 1));
-  info.exe = exe_of(info.host_pid);
-  info.cwd = link(tid, "cwd");
-  info.parent_exe = exe_of(info.parent_host_pid);
+  const std::string root = root_of(tid);
+  info.cwd = below_root(link(tid, "cwd"), root);
+  info.exe = below_root(exe_of(info.host_pid), root);
+  info.parent_exe = below_root(exe_of(info.parent_host_pid), root);
   return info;
 }
 

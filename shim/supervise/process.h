@@ -18,6 +18,12 @@ std::string cgroups_of(pid_t pid);  // the text of /proc/PID/cgroup
 
 policies::ProcessInfo describe(pid_t tid);
 
+// The kernel tells a path of another mount namespace from that namespace's own root, which is above
+// the container's when the runtime itself runs in a chroot. What it tells of the root of `pid` is
+// what its other paths begin with.
+std::string root_of(pid_t pid);  // "" for "/"
+std::string below_root(std::string path, const std::string& root);
+
 // The cgroups a container's init was put into: decides who is of the container.
 class Membership {
  public:

@@ -60,6 +60,7 @@ Status Watched::watch(const hooks::Watch& message, UniqueFd group) {
   static std::uint32_t next_number = 1;
   init_ = message.init;
   membership_ = Membership(cgroups_of(init_), cgroups_of(::getpid()));
+  root_ = root_of(init_);
   auto pidfd = oci::pidfd_open(init_);
   if (!pidfd) return fail(std::move(pidfd.error()));
   init_pidfd_ = std::move(*pidfd);

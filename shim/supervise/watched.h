@@ -116,6 +116,7 @@ class Watched {
   std::unique_ptr<ObjectGroup> group_;
   Membership membership_;
   pid_t init_ = 0;
+  std::string root_;  // what the kernel puts before the container's paths: see process.h
   UniqueFd init_pidfd_;
   std::vector<std::pair<OpenEvent, HeldEvent>> held_;
   std::vector<std::function<void()>> on_entered_;

@@ -38,6 +38,14 @@ TEST(Membership, IsEverybodyWhenNothingTellsTheContainerApart) {
   EXPECT_TRUE(Membership().contains(""));
 }
 
+TEST(Process, PathsAreToldFromTheContainersRoot) {
+  EXPECT_EQ(below_root("/models/m", ""), "/models/m");
+  EXPECT_EQ(below_root("/tmp/chroot/models/m", "/tmp/chroot"), "/models/m");
+  EXPECT_EQ(below_root("/tmp/chroot", "/tmp/chroot"), "/");
+  EXPECT_EQ(below_root("/tmp/chroot2/m", "/tmp/chroot"), "/tmp/chroot2/m");
+  EXPECT_EQ(below_root("pipe:[7]", "/tmp/chroot"), "pipe:[7]");
+}
+
 TEST(Process, DescribesThisOne) {
   const auto info = describe(::getpid());
   EXPECT_EQ(info.host_pid, ::getpid());

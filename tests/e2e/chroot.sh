@@ -9,8 +9,8 @@ source "$TESTS/lib/common.sh"
 need_root "$@"
 
 # In a mount namespace of its own, so that nothing of it is seen elsewhere or stays.
-# shellcheck disable=SC2016  # expanded by the inner shell
 export MOAT_CHROOT=yes
+# shellcheck disable=SC2016  # expanded by the inner shell
 exec unshare --mount --propagation private bash -c '
   root=$(mktemp -d /tmp/moat.XXXXXX)
   mount --rbind / "$root"

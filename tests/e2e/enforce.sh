@@ -59,8 +59,8 @@ enforce() {
   [[ $HELD ]] || { finish enforce; return; }
   check "enforce: nothing of moat is open in the container" nothing leaks enforce
   check "enforce: nothing of moat is in the container's environment" nothing environment_leaks enforce
-  check "enforce: a session works" session enforce
-  check "enforce: nothing of moat is open in the session" nothing grep -vE '^fd [012] (pipe:|/dev/null$)' "$RUN_DIR/enforce.session"
+  [[ ${MOAT_CHROOT:-} ]] || check "enforce: a session works" session enforce
+  [[ ${MOAT_CHROOT:-} ]] || check "enforce: nothing of moat is open in the session" nothing grep -vE '^fd [012] (pipe:|/dev/null$)' "$RUN_DIR/enforce.session"
   finish enforce
   check "enforce: not one effect" nothing cat "$RUN_DIR/enforce.effects"
   check "enforce: the secret is nowhere to be found" nothing cat "$RUN_DIR/enforce.escaped"
@@ -72,7 +72,7 @@ enforce() {
   check "enforce: the phases" equals "load serve shutdown" "$(phases_of enforce)"
   check "enforce: no would-denies" equals 0 "$(count_kind enforce would_deny)"
   check "enforce: no report was dropped" equals 0 "$(count_kind enforce drop)"
-  check "enforce: the session is an event" equals s1 "$(events enforce 'select(.kind == "session") | .exec_id' | paste -sd' ')"
+  [[ ${MOAT_CHROOT:-} ]] || check "enforce: the session is an event" equals s1 "$(events enforce 'select(.kind == "session") | .exec_id' | paste -sd' ')"
 }
 
 audit() {

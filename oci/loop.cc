@@ -5,6 +5,7 @@
 #include <array>
 #include <cerrno>
 #include <climits>
+#include <utility>
 
 #include "oci/sys.h"
 
@@ -82,6 +83,16 @@ void Loop::run_due() {
     Task task = std::move(timers_.begin()->second.second);
     timers_.erase(timers_.begin());
     task();
+  }
+}
+
+void Loop::drop_all() {
+  // A callback may own what forgets, cancels or posts in its destructor: never under the loop's
+  // own containers.
+  while (!watches_.empty() || !timers_.empty() || !posted_.empty()) {
+    const auto watches = std::exchange(watches_, {});
+    const auto timers = std::exchange(timers_, {});
+    const auto posted = std::exchange(posted_, {});
   }
 }
 

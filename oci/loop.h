@@ -21,6 +21,7 @@ class Loop {
   using TimerId = std::uint64_t;
 
   static Result<std::unique_ptr<Loop>> create();
+  ~Loop() { drop_all(); }
   Loop(const Loop&) = delete;
   Loop& operator=(const Loop&) = delete;
 
@@ -35,6 +36,10 @@ class Loop {
   void post(Task task);  // runs on the next turn, in order
   void run();            // until stop(); may be called again after it
   void stop() { stopping_ = true; }
+
+  // Lets go of every callback and what it owns, while that may still use the loop: before the end
+  // of whatever callbacks refer to.
+  void drop_all();
 
  private:
   explicit Loop(UniqueFd epoll) : epoll_(std::move(epoll)) {}

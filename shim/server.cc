@@ -180,6 +180,7 @@ Status serve(const CommandLine& line) {
   auto serving = server.serve(std::move(*listener), std::move(*signals));
   if (!serving) return serving;
   (*loop)->run();
+  (*loop)->drop_all();  // a signal may end us in the middle of anything
   return {};
 }
 

@@ -26,6 +26,35 @@ TEST_F(LoopTest, RunsTimersInOrderAndForgetsCancelledOnes) {
   EXPECT_EQ(order, "ab");
 }
 
+TEST_F(LoopTest, WhatACallbackOwnsMayUseTheLoopWhileItEnds) {
+  struct Owned {
+    Loop& loop;
+    int other;
+    Loop::TimerId timer;
+    ~Owned() {
+      loop.forget(other);
+      loop.cancel(timer);
+      loop.post([] {});
+    }
+  };
+  int ends[2];
+  ASSERT_EQ(::pipe(ends), 0);
+  int gone = 0;
+  for (int i = 0; i < 2; ++i) {
+    const auto timer = loop->after(std::chrono::hours(1), [] {});
+    const std::shared_ptr<Owned> owned(new Owned{*loop, ends[1 - i], timer}, [&](Owned* object) {
+      delete object;
+      ++gone;
+    });
+    ASSERT_TRUE(loop->watch(ends[i], EPOLLIN, [owned](std::uint32_t) {}));
+    loop->after(std::chrono::hours(1), [owned] {});
+  }
+  loop.reset();
+  EXPECT_EQ(gone, 2);
+  ::close(ends[0]);
+  ::close(ends[1]);
+}
+
 TEST_F(LoopTest, DoesNotDeliverAnEventToANewOwnerOfTheNumber) {
   int first[2], second[2];
   ASSERT_EQ(::pipe(first), 0);

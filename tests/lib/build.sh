@@ -3,7 +3,8 @@
 # after the other compiles nothing twice.
 
 MOAT_BIN=$MOAT_BUILD/bin
-export CCACHE_DIR=${CCACHE_DIR:-$MOAT_CACHE/ccache}
+# Paths are told relative to the tree, so that another clone of it finds what this one compiled.
+export CCACHE_DIR=${CCACHE_DIR:-$MOAT_CACHE/ccache} CCACHE_BASEDIR=$MOAT_SOURCE CCACHE_NOHASHDIR=1
 PRODUCT=(containerd-shim-moat-v2 moatctl moat-hook)
 
 # build_product: the binaries only. An existing configuration is kept as it is: a tree that is set

@@ -32,6 +32,14 @@ Argv with(const RuncConfig& config, std::initializer_list<std::string> tail) {
   return argv;
 }
 
+void add(Argv& argv, const char* option, const std::string& value) {
+  if (!value.empty()) argv.insert(argv.end(), {option, value});
+}
+
+void add(Argv& argv, const char* option, bool wanted) {
+  if (wanted) argv.emplace_back(option);
+}
+
 off_t size_of(const std::string& path) {
   struct stat status {};
   return ::stat(path.c_str(), &status) == 0 ? status.st_size : 0;
@@ -61,6 +69,7 @@ Status judge(const RunResult& result, const RuncCall& call, off_t log_offset) {
                                             std::to_string(runc_deadline().count() / 1000) +
                                             " s and was killed");
   if (result.exit.status == 0) return {};
+  if (call.quote_output) return fail(Code::Unknown, exit_text(result));
   const auto log = log_since(call.log, log_offset);
   if (!log)
     return fail(Code::Unknown, "unable to retrieve OCI runtime error (" + log.error().what +
@@ -73,15 +82,19 @@ Status judge(const RunResult& result, const RuncCall& call, off_t log_offset) {
 
 Argv runc_create(const RuncConfig& config, const RuncCreate& create) {
   Argv argv = with(config, {"create", "--bundle", create.bundle, "--pid-file", create.pid_file});
-  if (create.no_pivot) argv.emplace_back("--no-pivot");
-  if (create.no_new_keyring) argv.emplace_back("--no-new-keyring");
+  add(argv, "--console-socket", create.console_socket);
+  add(argv, "--no-pivot", create.no_pivot);
+  add(argv, "--no-new-keyring", create.no_new_keyring);
   argv.push_back(create.id);
   return argv;
 }
 
 Argv runc_exec(const RuncConfig& config, const RuncExec& exec) {
-  return with(config, {"exec", "--process", exec.process_file, "--detach", "--pid-file",
-                       exec.pid_file, exec.id});
+  Argv argv = with(
+      config, {"exec", "--process", exec.process_file, "--detach", "--pid-file", exec.pid_file});
+  add(argv, "--console-socket", exec.console_socket);
+  argv.push_back(exec.id);
+  return argv;
 }
 
 Argv runc_start(const RuncConfig& config, const std::string& id) {
@@ -102,6 +115,32 @@ Argv runc_resume(const RuncConfig& config, const std::string& id) {
 
 Argv runc_update(const RuncConfig& config, const std::string& id) {
   return with(config, {"update", "--resources=-", id});
+}
+
+Argv runc_checkpoint(const RuncConfig& config, const RuncCheckpoint& checkpoint) {
+  Argv argv = with(config, {"checkpoint", "--image-path", checkpoint.image_path});
+  add(argv, "--work-path", checkpoint.work_path);
+  add(argv, "--parent-path", checkpoint.parent_path);
+  add(argv, "--tcp-established", checkpoint.open_tcp);
+  add(argv, "--ext-unix-sk", checkpoint.external_unix_sockets);
+  add(argv, "--shell-job", checkpoint.terminal);
+  add(argv, "--file-locks", checkpoint.file_locks);
+  add(argv, "--manage-cgroups-mode", checkpoint.cgroups_mode);
+  for (const std::string& name : checkpoint.empty_namespaces) add(argv, "--empty-ns", name);
+  add(argv, "--leave-running", checkpoint.leave_running);
+  argv.push_back(checkpoint.id);
+  return argv;
+}
+
+Argv runc_restore(const RuncConfig& config, const RuncRestore& restore) {
+  Argv argv = with(config, {"restore", "--image-path", restore.image_path});
+  add(argv, "--work-path", restore.work_path);
+  add(argv, "--parent-path", restore.parent_path);
+  argv.insert(argv.end(), {"--detach", "--pid-file", restore.pid_file});
+  add(argv, "--console-socket", restore.console_socket);
+  add(argv, "--no-pivot", restore.no_pivot);
+  argv.insert(argv.end(), {"--no-subreaper", "--bundle", restore.bundle, restore.id});
+  return argv;
 }
 
 std::string last_log_error(std::string_view log) {
@@ -132,6 +171,7 @@ void run_runc(Loop& loop, RuncCall call, std::function<void(Status)> done) {
   Command command;
   command.argv = call.argv;
   command.fds = call.fds;
+  command.cwd = call.cwd;
   std::string input = std::move(call.input);
   run(loop, std::move(command), std::move(input), runc_deadline(),
       [call = std::move(call), log_offset, done = std::move(done)](Result<RunResult> result) {

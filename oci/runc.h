@@ -25,10 +25,26 @@ struct RuncConfig {
 struct RuncCreate {
   std::string id, bundle, pid_file;
   bool no_pivot = false, no_new_keyring = false;
+  std::string console_socket;  // empty: no terminal
 };
 
 struct RuncExec {
   std::string id, process_file, pid_file;
+  std::string console_socket;
+};
+
+struct RuncCheckpoint {
+  std::string id, image_path, work_path, parent_path;
+  bool leave_running = true;
+  bool open_tcp = false, external_unix_sockets = false, terminal = false, file_locks = false;
+  std::vector<std::string> empty_namespaces;
+  std::string cgroups_mode;
+};
+
+struct RuncRestore {
+  std::string id, bundle, pid_file, image_path, work_path, parent_path;
+  bool no_pivot = false;
+  std::string console_socket;
 };
 
 using Argv = std::vector<std::string>;
@@ -40,6 +56,8 @@ Argv runc_delete(const RuncConfig& config, const std::string& id, bool force);
 Argv runc_pause(const RuncConfig& config, const std::string& id);
 Argv runc_resume(const RuncConfig& config, const std::string& id);
 Argv runc_update(const RuncConfig& config, const std::string& id);  // resources on stdin
+Argv runc_checkpoint(const RuncConfig& config, const RuncCheckpoint& checkpoint);
+Argv runc_restore(const RuncConfig& config, const RuncRestore& restore);
 
 // The last line of level "error" in a runtime's JSON log; empty when there is none. Other text
 // between the lines (a runtime's panic) is passed over.
@@ -53,7 +71,9 @@ struct RuncCall {
   Argv argv;
   std::string log;                       // read from where it ended before the call
   std::vector<std::pair<int, int>> fds;  // the container's stdio, for create and exec
-  std::string input;
+  std::string input = {};
+  std::string cwd = {};       // empty: ours
+  bool quote_output = false;  // a failure is told with the exit status and what it printed
 };
 
 // Runs it to its end; a failure is Unknown with the runtime's own words, or says why there are

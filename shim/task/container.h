@@ -18,6 +18,7 @@ struct Container {
   std::string id, bundle;
   RuntimeOptions options;
   oci::RuncConfig runc;
+  std::string checkpoint;     // the image its start restores; empty: there is none
   bool mounted = false;       // we have mounted its root file system
   bool private_pids = false;  // the kernel ends the rest when init ends
   std::shared_ptr<Process> init;
@@ -26,6 +27,10 @@ struct Container {
   std::optional<Cgroup> cgroup;
   std::optional<ExitRecord> init_exit;  // known, but told only after every exec's
 
+  [[nodiscard]] StdioPlace stdio_place(oci::Loop& loop, Reaper& reaper,
+                                       const std::string& ns) const {
+    return {{loop, reaper, ns, id}, bundle, {options.io_uid, options.io_gid}};
+  }
   [[nodiscard]] std::string rootfs() const { return bundle + "/rootfs"; }
   [[nodiscard]] std::string init_pid_file() const { return bundle + "/init.pid"; }
   [[nodiscard]] bool has_live_execs() const;

@@ -24,6 +24,7 @@ class Copier {
   void start(
       std::function<void()> finished);  // called at end of file or error, never after close()
   void close();
+  void avoid_splice() { by_hand_ = true; }  // a terminal says "nothing taken" where a pipe waits
   [[nodiscard]] bool finished() const { return !to_.valid(); }
 
  private:

@@ -37,10 +37,6 @@ Status check_request(const containerd::task::CreateTaskRequest& request) {
   if (!request.bundle().starts_with('/'))
     return fail(Code::InvalidArgument,
                 "bundle \"" + request.bundle() + "\" is not an absolute path");
-  if (request.terminal())
-    return fail(Code::Unimplemented, "terminals are not supported yet: create without a tty");
-  if (!request.checkpoint().empty())
-    return fail(Code::Unimplemented, "restoring a checkpoint is not supported yet");
   return {};
 }
 
@@ -64,7 +60,14 @@ void Creation::begin(Tasks& tasks, ttrpc::Call call, containerd::task::CreateTas
   if (!prepared) return self->call_.fail(as_runtime_error(std::move(prepared.error())));
   prepared = self->prepare();
   if (!prepared) return self->undo(std::move(prepared.error()), false);
-  self->run_runtime();
+  container->init->stdio->when_ready(
+      [self](Status ready) { self->streams_ready(std::move(ready)); });
+}
+
+void Creation::streams_ready(Status status) {
+  if (!status) return undo(std::move(status.error()), false);
+  if (container_->checkpoint.empty()) return run_runtime();
+  finish({});  // there is no process before the start
 }
 
 Status Creation::read_spec() {
@@ -100,8 +103,14 @@ Status Creation::prepare() {
       tasks_.guard.prepare({tasks_.ns, container.id, container.bundle, container.options.binary});
   if (!guarded) return fail(std::move(guarded.error()));
   container.guarded = std::move(*guarded);
-  const StdioOwner owner{container.options.io_uid, container.options.io_gid};
-  auto stdio = Stdio::open(tasks_.loop, container.init->paths, owner);
+  if (container.guarded && !request_.checkpoint().empty())
+    return fail(Code::FailedPrecondition,
+                "container " + container.id +
+                    " is supervised and cannot be restored from a checkpoint: a restored process "
+                    "has no seccomp listener; set the annotation moat.dev/mode to off");
+  container.checkpoint = request_.checkpoint();
+  auto stdio = Stdio::open(container.stdio_place(tasks_.loop, tasks_.reaper, tasks_.ns),
+                           container.init->paths);
   if (!stdio) return fail(std::move(stdio.error()));
   container.init->stdio = std::move(*stdio);
   return {};
@@ -130,9 +139,11 @@ Status Creation::mount() {
 void Creation::run_runtime() {
   const Container& container = *container_;
   oci::RuncCall call;
-  call.argv = oci::runc_create(container.runc,
-                               {container.id, container.bundle, container.init_pid_file(),
-                                container.options.no_pivot_root, container.options.no_new_keyring});
+  call.argv = oci::runc_create(
+      container.runc,
+      {container.id, container.bundle, container.init_pid_file(), container.options.no_pivot_root,
+       container.options.no_new_keyring, container.init->stdio->console_socket()});
+  call.cwd = container.bundle;
   call.log = container.runc.log;
   call.fds = container.init->stdio->child_fds();
   tasks_.run(std::move(call),
@@ -143,10 +154,10 @@ void Creation::runtime_done(Status status) {
   Process& init = *container_->init;
   const bool killed = !status && status.error().code == Code::DeadlineExceeded;
   if (!status) return undo(std::move(status.error()).in(kFailed), killed);
-  init.stdio->started();
-  if (init.stdin_closed) init.stdio->close_stdin();
   auto adopted = tasks_.exits.adopt(init, container_->init_pid_file());
+  if (adopted) adopted = init.stdio->started();
   if (!adopted) return undo(std::move(adopted.error()).in(kFailed), true);
+  if (init.stdin_closed) init.stdio->close_stdin();
   // Without a cgroup of its own (no controller at all) only its processes' descriptors are left.
   if (auto cgroup = Cgroup::of_process(init.pid)) container_->cgroup = std::move(*cgroup);
   finish(container_->guarded ? container_->guarded->created(init.pid) : Status());
@@ -174,6 +185,7 @@ void Creation::publish() const {
   event.mutable_io()->set_stdout(request_.stdout());
   event.mutable_io()->set_stderr(request_.stderr());
   event.mutable_io()->set_terminal(request_.terminal());
+  event.set_checkpoint(request_.checkpoint());
   event.set_pid(static_cast<std::uint32_t>(container_->init->pid));
   tasks_.events.publish("/tasks/create", "containerd.events.TaskCreate", event);
 }

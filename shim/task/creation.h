@@ -18,6 +18,7 @@ class Creation : public std::enable_shared_from_this<Creation> {
   Status prepare();
   Status read_spec();
   Status mount();
+  void streams_ready(Status status);
   void run_runtime();
   void runtime_done(Status status);
   void finish(Status guarded);

@@ -6,6 +6,7 @@
 
 #include "shim/proto/events.pb.h"
 #include "shim/proto/runc_options.pb.h"
+#include "shim/task/checkpoint.h"
 #include "shim/task/creation.h"
 #include "shim/task/freezing.h"
 #include "shim/task/removal.h"
@@ -132,8 +133,6 @@ void TaskService::exec(ttrpc::Call call, const task::ExecProcessRequest& request
     return call.fail(Code::AlreadyExists, "id " + id + ": already exists");
   auto allowed = check((*container)->init->state, Request::Exec);
   if (!allowed) return call.fail(std::move(allowed.error()));
-  if (request.terminal())
-    return call.fail(Code::Unimplemented, "terminals are not supported yet: exec without a tty");
   auto document = process_document(request);
   if (!document) return call.fail(std::move(document.error()));
   auto process = std::make_shared<Process>(tasks_.loop, id, paths_of(request));
@@ -192,7 +191,11 @@ void TaskService::resize(ttrpc::Call call, const task::ResizePtyRequest& request
   if (!found) return;
   if (found.process != found.container->init && found.process->state == State::Stopped)
     return call.fail(Code::Unknown, "cannot resize a stopped container");
-  call.ok();  // there is no terminal to resize
+  const WindowSize size{static_cast<std::uint16_t>(request.width()),
+                        static_cast<std::uint16_t>(request.height())};
+  auto resized = found.process->stdio ? found.process->stdio->resize(size) : Status();
+  if (!resized) return call.fail(as_runtime_error(std::move(resized.error())));
+  call.ok();
 }
 
 void TaskService::pids(ttrpc::Call call, const task::PidsRequest& request) {
@@ -205,7 +208,7 @@ void TaskService::pids(ttrpc::Call call, const task::PidsRequest& request) {
   if ((*container)->init->state != State::Stopped) {
     if ((*container)->cgroup) pids = (*container)->cgroup->pids();
     // A daemon that sees an empty list takes a live task for a leaked one.
-    if (pids.empty()) pids.push_back((*container)->init->pid);
+    if (pids.empty() && (*container)->init->pid > 0) pids.push_back((*container)->init->pid);
   }
   task::PidsResponse response;
   for (const pid_t pid : pids) {
@@ -248,7 +251,7 @@ void TaskService::stats(ttrpc::Call call, const task::StatsRequest& request) {
 void TaskService::checkpoint(ttrpc::Call call, const task::CheckpointTaskRequest& request) {
   const auto container = tasks_.find(request.id());
   if (!container) return call.fail(container.error());
-  call.fail(Code::Unimplemented, "Checkpoint is not supported yet");
+  checkpoint_container(tasks_, *container, request, std::move(call));
 }
 
 void TaskService::connect(ttrpc::Call call, const task::ConnectRequest& request) {

@@ -26,9 +26,12 @@ struct Start : std::enable_shared_from_this<Start> {
   Turnstile::Ticket ticket;
 
   void init();
+  void restore();
+  void restore_done(Status status);
   void init_done(Status status);
   void init_guarded(Status status);
   void exec();
+  void exec_ready(Status status);
   void exec_done(Status status);
   void exec_failed(Error error);
   void answer();
@@ -50,8 +53,34 @@ void Start::init() {
   // An exit from here on is told after the start.
   tasks.exits.disarm(*process);
   process->state = State::Starting;
+  if (!container->checkpoint.empty()) return restore();
   tasks.run({oci::runc_start(container->runc, container->id), container->runc.log, {}, ""},
             [self = shared_from_this()](Status status) { self->init_done(std::move(status)); });
+}
+
+// From an image there is nothing to create before: the runtime makes and starts it in one.
+void Start::restore() {
+  const Stdio& stdio = *process->stdio;
+  tasks.run(
+      {oci::runc_restore(container->runc,
+                         {container->id, container->bundle, container->init_pid_file(),
+                          container->checkpoint, container->options.criu_work(container->bundle),
+                          "", container->options.no_pivot_root, stdio.console_socket()}),
+       container->runc.log, stdio.child_fds(), "", container->bundle},
+      [self = shared_from_this()](Status status) { self->restore_done(std::move(status)); });
+}
+
+void Start::restore_done(Status status) {
+  if (status) status = tasks.exits.adopt(*process, container->init_pid_file());
+  if (status) status = process->stdio->started();
+  if (!status) {
+    process->state = State::Created;
+    return call.fail(std::move(status.error()).in("OCI runtime restore failed"));
+  }
+  if (process->stdin_closed) process->stdio->close_stdin();
+  if (auto cgroup = Cgroup::of_process(process->pid)) container->cgroup = std::move(*cgroup);
+  container->checkpoint.clear();
+  init_done({});
 }
 
 void Start::init_done(Status status) {
@@ -86,19 +115,29 @@ void Start::exec() {
   if (container->init_exit)
     return call.fail(Code::FailedPrecondition,
                      "container " + container->id + " init process is not running");
-  const StdioOwner owner{container->options.io_uid, container->options.io_gid};
-  auto stdio = Stdio::open(tasks.loop, process->paths, owner);
+  auto stdio =
+      Stdio::open(container->stdio_place(tasks.loop, tasks.reaper, tasks.ns), process->paths);
   if (!stdio) return call.fail(as_runtime_error(std::move(stdio.error())));
   auto written = oci::write_file_atomic(exec_file(".process.json"), process->spec, 0600);
   if (!written) return call.fail(as_runtime_error(std::move(written.error())));
   process->stdio = std::move(*stdio);
   process->state = State::Starting;
+  process->stdio->when_ready(
+      [self = shared_from_this()](Status ready) { self->exec_ready(std::move(ready)); });
+}
+
+void Start::exec_ready(Status ready) {
+  if (!ready) return exec_failed(std::move(ready.error()));
+  if (container->init_exit)
+    return exec_failed({Code::FailedPrecondition, 0,
+                        "container " + container->id + " init process is not running"});
   if (container->guarded) container->guarded->session_starting(process->id);
   // Execs run side by side: each has a log of its own, or one's failure would be told as another's.
   oci::RuncConfig config = container->runc;
   config.log = exec_file(".log.json");
-  tasks.run({oci::runc_exec(config, {container->id, exec_file(".process.json"), exec_file(".pid")}),
-             config.log, process->stdio->child_fds(), ""},
+  tasks.run({oci::runc_exec(config, {container->id, exec_file(".process.json"), exec_file(".pid"),
+                                     process->stdio->console_socket()}),
+             config.log, process->stdio->child_fds(), "", container->bundle},
             [self = shared_from_this()](Status status) { self->exec_done(std::move(status)); });
 }
 
@@ -106,9 +145,9 @@ void Start::exec_done(Status status) {
   ::unlink(exec_file(".process.json").c_str());
   ::unlink(exec_file(".log.json").c_str());
   if (status) status = tasks.exits.adopt(*process, exec_file(".pid"));
+  if (status) status = process->stdio->started();
   if (!status) return exec_failed(std::move(status.error()).in("OCI runtime exec failed"));
   process->state = State::Running;
-  process->stdio->started();
   if (process->stdin_closed) process->stdio->close_stdin();
   if (container->guarded) container->guarded->session_started(process->id, process->pid);
   containerd::events::TaskExecStarted event;
@@ -123,6 +162,12 @@ void Start::exec_done(Status status) {
 }
 
 void Start::exec_failed(Error error) {
+  ::unlink(exec_file(".process.json").c_str());
+  if (process->pidfd.valid()) {
+    // It runs, but without its streams: nobody would ever end it.
+    (void)oci::pidfd_signal(process->pidfd.raw(), SIGKILL);
+    tasks.exits.discard(*process);
+  }
   process->stdio.reset();
   process->set_unstartable();
   if (container->guarded) container->guarded->session_started(process->id, 0);

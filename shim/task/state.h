@@ -46,7 +46,7 @@ constexpr std::string_view to_string(State state) {
   return "unknown";
 }
 
-enum class Request { Start, Delete, Exec, Pause, Resume, Update };
+enum class Request { Start, Delete, Exec, Pause, Resume, Update, Checkpoint };
 
 constexpr bool allows(State state, Request request) {
   switch (request) {
@@ -62,6 +62,8 @@ constexpr bool allows(State state, Request request) {
       return state == State::Paused;
     case Request::Update:
       return state != State::Stopped;
+    case Request::Checkpoint:
+      return state == State::Running || state == State::Paused;
   }
   return false;
 }
@@ -87,6 +89,8 @@ inline Status check(State state, Request request) {
                                      (state == State::Stopped ? " container" : " process"));
     case Request::Update:
       return fail(Code::Unknown, "cannot update a " + name + " container");
+    case Request::Checkpoint:
+      return fail(Code::Unknown, "cannot checkpoint a " + name + " container");
   }
   return fail(Code::Unknown,
               std::string(request == Request::Pause ? "cannot pause" : "cannot resume") +

@@ -44,7 +44,7 @@ END
 }
 
 # ctr for the private daemon. Bounded, since it waits long for a daemon that died.
-ctr_() { timeout 60 "$MOAT_TOOLS/usr/bin/ctr" -a "$RUN_DIR/c" -n "$CTR_NAMESPACE" "$@"; }
+ctr_() { timeout --foreground 60 "$MOAT_TOOLS/usr/bin/ctr" -a "$RUN_DIR/c" -n "$CTR_NAMESPACE" "$@"; }
 
 # run_container ID ROOTFS_DIR [ctr option...] -- COMMAND...: in the background; its output goes to
 # RUN_DIR/ID.out, its first process to RUN_DIR/ID.pid. ctr stays in front of it, because only

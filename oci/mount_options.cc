@@ -96,6 +96,30 @@ std::string_view common_folder(const std::vector<std::string_view>& paths) {
   return common.substr(0, slash + 1);
 }
 
+// The lower layers with the folder all lie in taken off, and `prefix` put before each.
+struct Layers {
+  std::string folder;  // with its slash
+  std::string lower;
+  std::string others;  // the options besides lowerdir
+};
+
+Layers split_layers(const std::string& data, const std::string& prefix) {
+  Layers layers;
+  for (const std::string_view option : split(data, ',')) {
+    if (!option.starts_with("lowerdir=")) {
+      append(layers.others, std::string(option));
+      continue;
+    }
+    const auto paths = split(option.substr(9), ':');
+    layers.folder = common_folder(paths);
+    for (const std::string_view path : paths) {
+      if (!layers.lower.empty()) layers.lower += ':';
+      layers.lower += prefix + std::string(path.substr(layers.folder.size()));
+    }
+  }
+  return layers;
+}
+
 }  // namespace
 
 MountOptions parse_mount_options(const std::vector<std::string>& options) {
@@ -107,6 +131,8 @@ MountOptions parse_mount_options(const std::vector<std::string>& options) {
       parsed.propagation = propagation->bits;
     } else if (option == "loop") {
       parsed.loop = true;
+    } else if (option == "direct-io") {
+      parsed.direct_io = true;
     } else if (auto uids = value_of(option, "uidmap=")) {
       parsed.uid_map = *uids;
     } else if (auto gids = value_of(option, "gidmap=")) {
@@ -125,25 +151,18 @@ bool needs_bind_remount(const MountOptions& options) {
          (options.flags & kIgnoredByBind) != 0;
 }
 
-CompactData compact_overlay(const std::string& data) {
-  CompactData compact;
-  std::string lower;
-  for (const std::string_view option : split(data, ',')) {
-    if (!option.starts_with("lowerdir=")) {
-      append(compact.data, std::string(option));
-      continue;
-    }
-    const auto layers = split(option.substr(9), ':');
-    const std::string_view folder = common_folder(layers);
-    for (const std::string_view layer : layers) {
-      if (!lower.empty()) lower += ':';
-      lower += layer.substr(folder.size());
-    }
-    compact.folder = folder;
-  }
-  if (compact.folder.empty() || lower.empty()) return {"", data};
-  append(compact.data, "lowerdir=" + lower);
-  return compact;
+MovedLayers compact_overlay(const std::string& data) {
+  Layers layers = split_layers(data, "");
+  if (layers.folder.empty()) return {"", data};
+  append(layers.others, "lowerdir=" + layers.lower);
+  return {std::move(layers.folder), std::move(layers.others)};
+}
+
+MovedLayers move_layers(const std::string& data, const std::string& to) {
+  Layers layers = split_layers(data, to + "/");
+  if (layers.folder.empty()) return {"", data};
+  append(layers.others, "lowerdir=" + layers.lower);
+  return {std::move(layers.folder), std::move(layers.others)};
 }
 
 }  // namespace moat::oci

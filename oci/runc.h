@@ -25,20 +25,21 @@ struct RuncConfig {
 struct RuncCreate {
   std::string id, bundle, pid_file;
   bool no_pivot = false, no_new_keyring = false;
-  std::string console_socket;  // empty: no terminal
+  std::string console_socket = {};  // empty: no terminal
 };
 
 struct RuncExec {
   std::string id, process_file, pid_file;
-  std::string console_socket;
+  std::string console_socket = {};
 };
 
 struct RuncCheckpoint {
-  std::string id, image_path, work_path, parent_path;
+  std::string id, image_path, work_path;
+  std::string parent_path = {};
   bool leave_running = true;
   bool open_tcp = false, external_unix_sockets = false, terminal = false, file_locks = false;
-  std::vector<std::string> empty_namespaces;
-  std::string cgroups_mode;
+  std::vector<std::string> empty_namespaces = {};
+  std::string cgroups_mode = {};
 };
 
 struct RuncRestore {

@@ -4,6 +4,7 @@
 #include <string_view>
 #include <vector>
 
+#include "oci/sys.h"
 #include "shim/command_line.h"
 #include "shim/delete.h"
 #include "shim/info.h"
@@ -16,12 +17,24 @@ namespace moat::shim {
 
 namespace {
 
+int tell(const Status& status) {
+  if (status) return 0;
+  std::fputs(status.error().what.c_str(), stderr);
+  return 1;
+}
+
+// "mount FOLDER", the mounts on stdin.
+int mount_main(const char* folder) {
+  return tell(oci::read_all(0)
+                  .and_then(mounts_of_json)
+                  .and_then([&](const std::vector<RootfsMount>& mounts) {
+                    return mount_rootfs(folder, mounts);
+                  }));
+}
+
 // "unmount FOLDER": what may take as long as a disk needs, out of the server's way.
 int unmount_main(const char* folder) {
-  const auto unmounted = unmount_tree(folder);
-  if (unmounted) return 0;
-  std::fputs(unmounted.error().what.c_str(), stderr);
-  return 1;
+  return tell(unmount_tree(folder));
 }
 
 int shim_main(const std::vector<std::string>& arguments) {
@@ -63,6 +76,7 @@ int main(int argc, char** argv) {
   const std::string_view role = argc > 1 ? argv[1] : "";
   if (role == "supervisor") return moat::shim::supervisor_main(argc, argv);
   if (role == "transition") return moat::shim::transition_main(argc, argv);
+  if (role == "mount" && argc == 3) return moat::shim::mount_main(argv[2]);
   if (role == "unmount" && argc == 3) return moat::shim::unmount_main(argv[2]);
   return moat::shim::shim_main({argv + (argc > 0 ? 1 : 0), argv + argc});
 }

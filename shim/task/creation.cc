@@ -60,8 +60,7 @@ void Creation::begin(Tasks& tasks, ttrpc::Call call, containerd::task::CreateTas
   if (!prepared) return self->call_.fail(as_runtime_error(std::move(prepared.error())));
   prepared = self->prepare();
   if (!prepared) return self->undo(std::move(prepared.error()), false);
-  container->init->stdio->when_ready(
-      [self](Status ready) { self->streams_ready(std::move(ready)); });
+  self->mount();
 }
 
 void Creation::streams_ready(Status status) {
@@ -96,9 +95,19 @@ Status Creation::prepare() {
   container.options.systemd_cgroup |= systemd_path;
   container.runc = {container.options.binary, container.options.root + "/" + tasks_.ns,
                     container.bundle + "/log.json", container.options.systemd_cgroup};
-  auto done = save_options(container.bundle, container.options);
-  if (done) done = mount();
-  if (!done) return done;
+  return save_options(container.bundle, container.options);
+}
+
+void Creation::mounted(Status status) {
+  if (status) status = find_root();
+  if (status) status = prepare_process();
+  if (!status) return undo(std::move(status.error()), false);
+  container_->init->stdio->when_ready(
+      [self = shared_from_this()](Status ready) { self->streams_ready(std::move(ready)); });
+}
+
+Status Creation::prepare_process() {
+  Container& container = *container_;
   auto guarded =
       tasks_.guard.prepare({tasks_.ns, container.id, container.bundle, container.options.binary});
   if (!guarded) return fail(std::move(guarded.error()));
@@ -116,20 +125,23 @@ Status Creation::prepare() {
   return {};
 }
 
-Status Creation::mount() {
+void Creation::mount() {
   std::vector<RootfsMount> mounts;
   for (const auto& mount : request_.rootfs())
     mounts.push_back({mount.type(),
                       mount.source(),
                       mount.target(),
                       {mount.options().begin(), mount.options().end()}});
+  if (mounts.empty()) return mounted({});
   const std::string rootfs = container_->rootfs();
-  if (!mounts.empty()) {
-    if (::mkdir(rootfs.c_str(), 0711) != 0 && errno != EEXIST) return fail_errno(errno, rootfs);
-    auto mounted = mount_rootfs(rootfs, mounts);
-    if (!mounted) return mounted;
-    container_->mounted = true;
-  }
+  if (::mkdir(rootfs.c_str(), 0711) != 0 && errno != EEXIST)
+    return mounted(fail_errno(errno, rootfs));
+  container_->mounted = true;
+  tasks_.mount(rootfs, mounts,
+               [self = shared_from_this()](Status status) { self->mounted(std::move(status)); });
+}
+
+Status Creation::find_root() const {
   if (is_folder(root_)) return {};
   return fail(Code::InvalidArgument,
               "bundle " + container_->bundle + " has no root file system: " + root_ +

@@ -17,7 +17,10 @@ class Creation : public std::enable_shared_from_this<Creation> {
  private:
   Status prepare();
   Status read_spec();
-  Status mount();
+  void mount();
+  void mounted(Status status);
+  Status find_root() const;
+  Status prepare_process();
   void streams_ready(Status status);
   void run_runtime();
   void runtime_done(Status status);

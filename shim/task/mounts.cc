@@ -1,16 +1,12 @@
 #include "shim/task/mounts.h"
 
-#include <fcntl.h>
-#include <linux/openat2.h>
 #include <sys/mount.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <nlohmann/json.hpp>
 
-#include "oci/mount_options.h"
-#include "oci/rootfs.h"
 #include "oci/spawn.h"
 #include "oci/sys.h"
 
@@ -21,70 +17,6 @@ namespace {
 constexpr int kBusyTries = 50;
 constexpr useconds_t kBusyPause = 50000;
 constexpr std::chrono::milliseconds kHelperDeadline{30000};
-
-std::size_t page_size() {
-  return static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
-}
-
-// Where a mount goes. The image may hold symlinks at the target's place: they end at the root.
-struct Place {
-  UniqueFd fd;
-  std::string path;
-};
-
-Result<Place> place_of(const std::string& rootfs, const std::string& target) {
-  if (target.empty() || target == "/") return Place{UniqueFd(), rootfs};
-  auto root = oci::open_root(rootfs);
-  if (!root) return fail(std::move(root.error()));
-  auto fd = oci::open_below(root->raw(), target, O_PATH, RESOLVE_IN_ROOT);
-  if (!fd) return fail(std::move(fd.error()).in("mount target " + target));
-  std::string path = "/proc/self/fd/" + std::to_string(fd->raw());
-  return Place{std::move(*fd), std::move(path)};
-}
-
-Status call_mount(const RootfsMount& mount, const std::string& target, unsigned long flags,
-                  const std::string& data) {
-  if (::mount(mount.source.c_str(), target.c_str(), mount.type.c_str(), flags, data.c_str()) == 0)
-    return {};
-  return fail_errno(errno, "mount " + mount.type + " " + mount.source);
-}
-
-// mount(2) copies one page; many layers fit only when named relative to their common folder.
-Status mount_long(const RootfsMount& mount, const std::string& target, unsigned long flags,
-                  const std::string& data) {
-  const oci::CompactData compact = oci::compact_overlay(data);
-  if (compact.folder.empty() || compact.data.size() >= page_size())
-    return fail(Code::InvalidArgument, "mount options is too long: " + std::to_string(data.size()) +
-                                           " bytes, the kernel takes " +
-                                           std::to_string(page_size() - 1));
-  auto here = oci::open_file(".", O_PATH | O_DIRECTORY);
-  if (!here) return fail(std::move(here.error()));
-  if (::chdir(compact.folder.c_str()) != 0) return fail_errno(errno, compact.folder);
-  auto mounted = call_mount(mount, target, flags, compact.data);
-  if (::fchdir(here->raw()) != 0 && mounted) return fail_errno(errno, "back from the layers");
-  return mounted;
-}
-
-Status mount_one(const std::string& rootfs, const RootfsMount& mount) {
-  const oci::MountOptions options = oci::parse_mount_options(mount.options);
-  if (options.loop || !options.uid_map.empty() || !options.gid_map.empty())
-    return fail(Code::Unimplemented,
-                "mount " + mount.source + ": loop and id-mapped mounts are not supported yet");
-  auto place = place_of(rootfs, mount.target);
-  if (!place) return fail(std::move(place.error()));
-  const bool is_long = options.data.size() >= page_size() - 512;  // containerd's own margin
-  auto mounted = is_long ? mount_long(mount, place->path, options.flags, options.data)
-                         : call_mount(mount, place->path, options.flags, options.data);
-  if (!mounted) return mounted;
-  const auto again = [&](unsigned long flags, const char* what) -> Status {
-    if (::mount("", place->path.c_str(), "", flags, "") == 0) return {};
-    return fail_errno(errno, std::string(what) + " " + mount.source);
-  };
-  if (options.propagation != 0) mounted = again(options.propagation, "set the propagation of");
-  if (mounted && oci::needs_bind_remount(options))
-    mounted = again(options.flags | MS_REMOUNT, "remount");
-  return mounted;
-}
 
 // mountinfo writes space, tab, newline and backslash as three octal digits.
 std::string unescape(std::string_view text) {
@@ -127,6 +59,26 @@ Status mount_rootfs(const std::string& rootfs, const std::vector<RootfsMount>& m
   return {};
 }
 
+std::string to_json(const std::vector<RootfsMount>& mounts) {
+  auto list = nlohmann::json::array();
+  for (const RootfsMount& mount : mounts)
+    list.push_back({{"type", mount.type},
+                    {"source", mount.source},
+                    {"target", mount.target},
+                    {"options", mount.options}});
+  return list.dump();
+}
+
+Result<std::vector<RootfsMount>> mounts_of_json(const std::string& text) {
+  const auto list = nlohmann::json::parse(text, nullptr, false);
+  if (!list.is_array()) return fail(Code::InvalidArgument, "expected a list of mounts on stdin");
+  std::vector<RootfsMount> mounts;
+  for (const auto& mount : list)
+    mounts.push_back({mount.value("type", ""), mount.value("source", ""), mount.value("target", ""),
+                      mount.value("options", std::vector<std::string>())});
+  return mounts;
+}
+
 std::vector<std::string> mount_points_under(std::string_view mountinfo, const std::string& folder) {
   std::vector<std::string> points;
   while (!mountinfo.empty()) {
@@ -150,19 +102,42 @@ Status unmount_tree(const std::string& folder) {
   return {};
 }
 
-void unmount_tree_async(oci::Loop& loop, const std::string& folder,
-                        std::function<void(Status)> done) {
+namespace {
+
+// This program in another of its roles, with something to do that may take long.
+struct Helper {
+  std::vector<std::string> words;
+  std::string input;
+  std::string hangs;  // the error's text when it does
+};
+
+void run_helper(oci::Loop& loop, Helper helper, std::function<void(Status)> done) {
   oci::Command command;
   command.path = "/proc/self/exe";
-  command.argv = {"containerd-shim-moat-v2", "unmount", folder};
-  oci::run(loop, std::move(command), "", kHelperDeadline,
-           [folder, done = std::move(done)](Result<oci::RunResult> result) {
-             if (!result) return done(fail(std::move(result.error())));
-             if (result->timed_out)
-               return done(fail(Code::DeadlineExceeded, "unmounting " + folder + " hangs"));
-             if (result->exit.status == 0) return done({});
-             done(fail(Code::Unknown, std::move(result->output)));
-           });
+  command.argv = {"containerd-shim-moat-v2"};
+  command.argv.insert(command.argv.end(), helper.words.begin(), helper.words.end());
+  oci::run(
+      loop, std::move(command), std::move(helper.input), kHelperDeadline,
+      [hangs = std::move(helper.hangs), done = std::move(done)](Result<oci::RunResult> result) {
+        if (!result) return done(fail(std::move(result.error())));
+        if (result->timed_out) return done(fail(Code::DeadlineExceeded, hangs));
+        if (result->exit.status == 0) return done({});
+        done(fail(Code::Unknown, std::move(result->output)));
+      });
+}
+
+}  // namespace
+
+void mount_rootfs_async(oci::Loop& loop, const std::string& rootfs,
+                        const std::vector<RootfsMount>& mounts, std::function<void(Status)> done) {
+  if (std::ranges::none_of(mounts, takes_time)) return done(mount_rootfs(rootfs, mounts));
+  run_helper(loop, {{"mount", rootfs}, to_json(mounts), "mounting " + rootfs + " hangs"},
+             std::move(done));
+}
+
+void unmount_tree_async(oci::Loop& loop, const std::string& folder,
+                        std::function<void(Status)> done) {
+  run_helper(loop, {{"unmount", folder}, "", "unmounting " + folder + " hangs"}, std::move(done));
 }
 
 }  // namespace moat::shim

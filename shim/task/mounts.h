@@ -9,16 +9,19 @@
 
 #include "oci/loop.h"
 #include "policies/result.h"
+#include "shim/task/rootfs_mount.h"
 
 namespace moat::shim {
 
-struct RootfsMount {
-  std::string type, source, target;  // target: below the root file system; usually empty
-  std::vector<std::string> options;
-};
-
 // Mounts all of them at `rootfs`, in order; a failure undoes the ones before it.
 Status mount_rootfs(const std::string& rootfs, const std::vector<RootfsMount>& mounts);
+
+// The same without blocking: `done` is called at once for what the kernel does at once; the rest is
+// done by a helper process, this program with the first argument "mount" and the list on stdin.
+void mount_rootfs_async(oci::Loop& loop, const std::string& rootfs,
+                        const std::vector<RootfsMount>& mounts, std::function<void(Status)> done);
+std::string to_json(const std::vector<RootfsMount>& mounts);
+Result<std::vector<RootfsMount>> mounts_of_json(const std::string& text);
 
 // The mount points at or below `folder` in the text of /proc/self/mountinfo, deepest last. Pure.
 std::vector<std::string> mount_points_under(std::string_view mountinfo, const std::string& folder);
@@ -27,9 +30,8 @@ std::vector<std::string> mount_points_under(std::string_view mountinfo, const st
 // Blocks: for the `delete` command and the helper below.
 Status unmount_tree(const std::string& folder);
 
-// The same without blocking, in a helper process: unmounting an overlay writes its upper file
-// system back, which takes as long as the disk needs. The helper is this program with the first
-// argument "unmount".
+// The same in a helper process ("unmount"): unmounting an overlay writes its upper file
+// system back, which takes as long as the disk needs.
 void unmount_tree_async(oci::Loop& loop, const std::string& folder,
                         std::function<void(Status)> done);
 

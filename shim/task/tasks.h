@@ -69,6 +69,13 @@ struct Tasks {
     runtime.run(std::move(call), std::move(done));
   }
 
+  void mount(const std::string& rootfs, const std::vector<RootfsMount>& mounts,
+             std::function<void(Status)> done) {
+    auto hold = std::make_shared<Reaper::Hold>(reaper);
+    mount_rootfs_async(loop, rootfs, mounts,
+                       [hold, done = std::move(done)](Status status) { done(std::move(status)); });
+  }
+
   void unmount(const std::string& rootfs, std::function<void(Status)> done) {
     auto hold = std::make_shared<Reaper::Hold>(reaper);
     unmount_tree_async(loop, rootfs,

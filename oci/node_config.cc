@@ -34,6 +34,22 @@ Result<std::string> file_path(std::string_view value) {
   return path;
 }
 
+// A program's name, looked up in $PATH, or its whole path: relative to what would be anyone's
+// guess.
+Result<std::string> program(std::string_view value) {
+  if (value.find('/') != std::string_view::npos) return file_path(value);
+  auto valid = check_value(value);
+  if (!valid) return fail(std::move(valid.error()));
+  return std::string(value);
+}
+
+Result<std::optional<bool>> automatic(std::string_view value) {
+  if (value == "auto") return std::optional<bool>();
+  if (value == "true" || value == "false") return std::optional<bool>(value == "true");
+  return fail(Code::InvalidArgument,
+              "'" + policies::printable(value) + "' is not one of auto, true, false");
+}
+
 struct Key {
   std::string_view name;
   Status (*set)(NodeConfig& to, const std::string& value);
@@ -45,6 +61,9 @@ constexpr std::array kKeys{
     Key{"stateDir", set<file_path, &NodeConfig::state_dir>},
     Key{"policyDir", set<file_path, &NodeConfig::policy_dir>},
     Key{"floor", set<file_path, &NodeConfig::floor>},
+    Key{"runtime", set<program, &NodeConfig::runtime>},
+    Key{"runtimeRoot", set<file_path, &NodeConfig::runtime_root>},
+    Key{"systemdCgroup", set<automatic, &NodeConfig::systemd_cgroup>},
 };
 
 std::string at_line(std::string_view source, const YAML::Mark& mark) {

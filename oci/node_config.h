@@ -7,8 +7,12 @@
 //   stateDir: /run/moat
 //   policyDir: /etc/moat/policies
 //   floor: /etc/moat/floor.yaml
+//   runtime: runc            # the OCI runtime, of handlers that name none (BinaryName)
+//   runtimeRoot: /run/containerd/runc   # where it keeps its state (Root)
+//   systemdCgroup: auto      # auto: by the form of the container's cgroup path; true; false
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -24,6 +28,11 @@ struct NodeConfig {
   std::string state_dir = "/run/moat";
   std::string policy_dir = "/etc/moat/policies";
   std::string floor = "/etc/moat/floor.yaml";
+  // A pod's own options replace the handler's in some versions of containerd: what a node runs
+  // with must not depend on them.
+  std::string runtime = "runc";
+  std::string runtime_root = "/run/containerd/runc";  // without the namespace
+  std::optional<bool> systemd_cgroup;                 // nothing: auto
 
   // Strict: "moat.yaml:3: unknown key 'mod'; did you mean 'mode'?".
   static Result<NodeConfig> parse(std::string_view yaml, std::string_view source);

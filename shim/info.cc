@@ -46,9 +46,10 @@ int info_main() {
   info.set_name("io.containerd.moat.v2");
   info.mutable_version()->set_version(MOAT_VERSION);
   moat::wire::Any any;
-  RuntimeOptions options;
+  const auto node = oci::NodeConfig::load();
+  RuntimeOptions options = node ? node_defaults(*node) : RuntimeOptions{};
   if (input && !input->empty() && any.ParseFromString(*input)) {
-    if (auto decoded = decode_options(any)) options = std::move(*decoded);
+    if (auto decoded = decode_options(any, options)) options = std::move(*decoded);
     *info.mutable_options() = any;
   }
   const std::string features = features_of(options.binary);

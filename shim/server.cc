@@ -79,16 +79,19 @@ std::string bundle_of(const CommandLine& line) {
 
 class ShimServer {
  public:
-  ShimServer(oci::Loop& loop, const CommandLine& line, std::string socket_path)
+  ShimServer(oci::Loop& loop, const CommandLine& line, std::string socket_path,
+             const Result<oci::NodeConfig>& node)
       : loop_(loop),
         reaper_(loop),
         publisher_(loop, oci::env_or("TTRPC_ADDRESS", ""), line.ns),
         guard_(make_guard({loop_, reaper_, registry_},
-                          {line.ns, line.id, line.address, bundle_of(line), socket_path})),
+                          {line.ns, line.id, line.address, bundle_of(line), socket_path}, node)),
         tasks_(loop, publisher_, *guard_, reaper_, line.ns),
         service_(tasks_, [this] { shut_down(); }),
         server_(loop, registry_),
-        socket_path_(std::move(socket_path)) {}
+        socket_path_(std::move(socket_path)) {
+    if (node) tasks_.defaults = node_defaults(*node);
+  }
 
   Status serve(UniqueFd listener, UniqueFd signals) {
     service_.register_in(registry_);
@@ -176,7 +179,7 @@ Status serve(const CommandLine& line) {
   if (::prctl(PR_SET_CHILD_SUBREAPER, 1) != 0) return fail_errno(errno, "PR_SET_CHILD_SUBREAPER");
   auto loop = oci::Loop::create();
   if (!loop) return fail(std::move(loop.error()));
-  ShimServer server(**loop, line, path_of(listener->raw()));
+  ShimServer server(**loop, line, path_of(listener->raw()), oci::NodeConfig::load());
   auto serving = server.serve(std::move(*listener), std::move(*signals));
   if (!serving) return serving;
   (*loop)->run();

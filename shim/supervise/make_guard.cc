@@ -63,10 +63,10 @@ class ConfiguredNode : public Guard {
 
 }  // namespace
 
-std::unique_ptr<Guard> make_guard(const GuardParts& parts, const ShimIdentity& identity) {
-  auto config = oci::NodeConfig::load();
-  if (!config) return std::make_unique<BrokenNode>(std::move(config.error()));
-  return std::make_unique<ConfiguredNode>(parts, identity, *config);
+std::unique_ptr<Guard> make_guard(const GuardParts& parts, const ShimIdentity& identity,
+                                  const Result<oci::NodeConfig>& node) {
+  if (!node) return std::make_unique<BrokenNode>(node.error());
+  return std::make_unique<ConfiguredNode>(parts, identity, *node);
 }
 
 }  // namespace moat::shim

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "oci/loop.h"
+#include "oci/node_config.h"
 #include "shim/reaper.h"
 #include "shim/supervise/guard.h"
 #include "shim/ttrpc/service.h"
@@ -27,6 +28,7 @@ struct GuardParts {
   ttrpc::Registry& registry;  // for services of its own
 };
 
-std::unique_ptr<Guard> make_guard(const GuardParts& parts, const ShimIdentity& identity);
+std::unique_ptr<Guard> make_guard(const GuardParts& parts, const ShimIdentity& identity,
+                                  const Result<oci::NodeConfig>& node);
 
 }  // namespace moat::shim

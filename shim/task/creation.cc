@@ -25,11 +25,6 @@ bool is_folder(const std::string& path) {
   return ::stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode);
 }
 
-// "slice:prefix:name" is how a path is written for the systemd driver.
-bool is_systemd_path(const std::string& path) {
-  return !path.starts_with('/') && std::ranges::count(path, ':') == 2;
-}
-
 // Ids become file names in the bundle.
 Status check_request(const containerd::task::CreateTaskRequest& request) {
   if (request.id().empty() || request.id().find('/') != std::string::npos)
@@ -79,7 +74,7 @@ Status Creation::read_spec() {
   auto spec = oci::Spec::parse(*text);
   if (!spec) return fail(std::move(spec.error()).in(container_->bundle));
   container_->private_pids = spec->private_pid_namespace();
-  container_->options.systemd_cgroup = is_systemd_path(spec->cgroups_path());
+  cgroups_path_ = spec->cgroups_path();
   root_ = spec->root_path();
   if (!root_.starts_with('/')) root_ = container_->bundle + "/" + root_;
   return {};
@@ -88,11 +83,10 @@ Status Creation::read_spec() {
 // All that takes no time worth waiting for.
 Status Creation::prepare() {
   Container& container = *container_;
-  const bool systemd_path = container.options.systemd_cgroup;
-  auto options = decode_options(request_.options());
+  auto options = decode_options(request_.options(), tasks_.defaults);
   if (!options) return fail(std::move(options.error()));
   container.options = std::move(*options);
-  container.options.systemd_cgroup |= systemd_path;
+  container.options.systemd_cgroup = uses_systemd(container.options, cgroups_path_);
   container.runc = {container.options.binary, container.options.root + "/" + tasks_.ns,
                     container.bundle + "/log.json", container.options.systemd_cgroup};
   return save_options(container.bundle, container.options);

@@ -36,7 +36,7 @@ class Creation : public std::enable_shared_from_this<Creation> {
   ttrpc::Call call_;
   containerd::task::CreateTaskRequest request_;
   std::shared_ptr<Container> container_;
-  std::string root_;  // as config.json names it
+  std::string root_, cgroups_path_;  // as config.json has them
   Error error_;
 };
 

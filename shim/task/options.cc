@@ -1,5 +1,6 @@
 #include "shim/task/options.h"
 
+#include <algorithm>
 #include <charconv>
 #include <nlohmann/json.hpp>
 
@@ -31,12 +32,12 @@ Result<Message> parse(const moat::wire::Any& any) {
   return message;
 }
 
-RuntimeOptions of_runc(const containerd::runc::v1::Options& runc) {
-  RuntimeOptions options;
+RuntimeOptions of_runc(const containerd::runc::v1::Options& runc, const RuntimeOptions& defaults) {
+  RuntimeOptions options = defaults;
   options.binary = or_default(runc.binary_name(), options.binary);
   options.root = or_default(runc.root(), options.root);
   options.shim_cgroup = runc.shim_cgroup();
-  options.systemd_cgroup = runc.systemd_cgroup();
+  options.systemd_cgroup |= runc.systemd_cgroup();  // false and absent are one on the wire
   options.no_pivot_root = runc.no_pivot_root();
   options.no_new_keyring = runc.no_new_keyring();
   options.io_uid = runc.io_uid();
@@ -46,8 +47,9 @@ RuntimeOptions of_runc(const containerd::runc::v1::Options& runc) {
   return options;
 }
 
-RuntimeOptions of_linux(const containerd::linux::runc::CreateOptions& create) {
-  RuntimeOptions options;
+RuntimeOptions of_linux(const containerd::linux::runc::CreateOptions& create,
+                        const RuntimeOptions& defaults) {
+  RuntimeOptions options = defaults;
   options.shim_cgroup = create.shim_cgroup();
   options.no_pivot_root = create.no_pivot_root();
   options.no_new_keyring = create.no_new_keyring();
@@ -56,12 +58,13 @@ RuntimeOptions of_linux(const containerd::linux::runc::CreateOptions& create) {
   return options;
 }
 
-Result<RuntimeOptions> of_generic(const runtimeoptions::v1::Options& generic) {
-  if (!generic.config_body().empty()) return options_of_toml(generic.config_body());
-  if (generic.config_path().empty()) return RuntimeOptions{};
+Result<RuntimeOptions> of_generic(const runtimeoptions::v1::Options& generic,
+                                  const RuntimeOptions& defaults) {
+  if (!generic.config_body().empty()) return options_of_toml(generic.config_body(), defaults);
+  if (generic.config_path().empty()) return defaults;
   auto text = oci::read_file(generic.config_path(), 1U << 20);
   if (!text) return fail(std::move(text.error()).in("options: ConfigPath"));
-  return options_of_toml(*text);
+  return options_of_toml(*text, defaults);
 }
 
 Status assign(RuntimeOptions& options, std::string_view key, std::string_view value) {
@@ -90,7 +93,10 @@ Status assign(RuntimeOptions& options, std::string_view key, std::string_view va
   if (key == "BinaryName") return text(options.binary);
   if (key == "Root") return text(options.root);
   if (key == "ShimCgroup") return text(options.shim_cgroup);
-  if (key == "SystemdCgroup") return flag(options.systemd_cgroup);
+  if (key == "SystemdCgroup") {
+    options.detect_cgroup = false;
+    return flag(options.systemd_cgroup);
+  }
   if (key == "NoPivotRoot") return flag(options.no_pivot_root);
   if (key == "NoNewKeyring") return flag(options.no_new_keyring);
   if (key == "CriuImagePath") return text(options.criu_image_path);
@@ -102,8 +108,22 @@ Status assign(RuntimeOptions& options, std::string_view key, std::string_view va
 
 }  // namespace
 
-Result<RuntimeOptions> options_of_toml(std::string_view toml) {
+RuntimeOptions node_defaults(const oci::NodeConfig& node) {
   RuntimeOptions options;
+  options.binary = node.runtime;
+  options.root = node.runtime_root;
+  options.systemd_cgroup = node.systemd_cgroup.value_or(false);
+  options.detect_cgroup = !node.systemd_cgroup.has_value();
+  return options;
+}
+
+bool uses_systemd(const RuntimeOptions& options, std::string_view cgroups_path) {
+  if (options.systemd_cgroup || !options.detect_cgroup) return options.systemd_cgroup;
+  return !cgroups_path.starts_with('/') && std::ranges::count(cgroups_path, ':') == 2;
+}
+
+Result<RuntimeOptions> options_of_toml(std::string_view toml, const RuntimeOptions& defaults) {
+  RuntimeOptions options = defaults;
   while (!toml.empty()) {
     const std::size_t end = toml.find('\n');
     const std::string_view line = trim(toml.substr(0, end));
@@ -115,21 +135,24 @@ Result<RuntimeOptions> options_of_toml(std::string_view toml) {
     auto assigned = assign(options, trim(line.substr(0, equals)), trim(line.substr(equals + 1)));
     if (!assigned) return fail(std::move(assigned.error()));
   }
-  options.binary = or_default(options.binary, RuntimeOptions{}.binary);
-  options.root = or_default(options.root, RuntimeOptions{}.root);
+  options.binary = or_default(options.binary, defaults.binary);
+  options.root = or_default(options.root, defaults.root);
   return options;
 }
 
-Result<RuntimeOptions> decode_options(const moat::wire::Any& any) {
+Result<RuntimeOptions> decode_options(const moat::wire::Any& any, const RuntimeOptions& defaults) {
   const std::string& url = any.type_url();
   const std::string type = url.substr(url.rfind('/') + 1);  // npos + 1 is 0
-  if (type.empty()) return RuntimeOptions{};
+  const auto take = [&](auto into) {
+    return [&defaults, into](const auto& message) { return into(message, defaults); };
+  };
+  if (type.empty()) return defaults;
   if (type == "containerd.runc.v1.Options")
-    return parse<containerd::runc::v1::Options>(any).map(of_runc);
+    return parse<containerd::runc::v1::Options>(any).map(take(of_runc));
   if (type == "runtimeoptions.v1.Options")
-    return parse<runtimeoptions::v1::Options>(any).and_then(of_generic);
+    return parse<runtimeoptions::v1::Options>(any).and_then(take(of_generic));
   if (type == "containerd.linux.runc.CreateOptions")
-    return parse<containerd::linux::runc::CreateOptions>(any).map(of_linux);
+    return parse<containerd::linux::runc::CreateOptions>(any).map(take(of_linux));
   return fail(Code::InvalidArgument, "options: type " + type +
                                          " is not known; containerd.runc.v1.Options and "
                                          "runtimeoptions.v1.Options are");
@@ -186,7 +209,7 @@ Status save_options(const std::string& bundle, const RuntimeOptions& options) {
 
 Result<RuntimeOptions> load_options(const std::string& bundle) {
   auto text = oci::read_file(bundle + "/options.json", 1U << 20);
-  if (!text && text.error().err == ENOENT) return RuntimeOptions{};
+  if (!text && text.error().err == ENOENT) return oci::NodeConfig::load().map(node_defaults);
   if (!text) return fail(std::move(text.error()));
   return options_of_json(*text);
 }

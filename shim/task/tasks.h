@@ -42,7 +42,8 @@ struct Tasks {
   Reaper& reaper;
   Exits exits;
   RuntimeQueue runtime;
-  std::string ns;  // containerd's namespace
+  std::string ns;           // containerd's namespace
+  RuntimeOptions defaults;  // of the node
   std::map<std::string, std::shared_ptr<Container>> containers;
   std::map<std::string, std::shared_ptr<Container>> creating;
   std::function<void()> changed = [] {};  // a container came or went

@@ -23,7 +23,8 @@ TEST(NodeConfig, AuditsWithThePythonProfileWhenNothingIsSaid) {
 TEST(NodeConfig, ReadsEveryKey) {
   const auto config = NodeConfig::parse(
       "mode: enforce\nprofile: node/own\n"
-      "logDir: /l\nstateDir: /s\npolicyDir: /p\nfloor: /f.yaml\n",
+      "logDir: /l\nstateDir: /s\npolicyDir: /p\nfloor: /f.yaml\n"
+      "runtime: crun\nruntimeRoot: /r\nsystemdCgroup: false\n",
       "moat.yaml");
   ASSERT_TRUE(config) << config.error().what;
   EXPECT_EQ(config->mode, Mode::Enforce);
@@ -32,6 +33,9 @@ TEST(NodeConfig, ReadsEveryKey) {
   EXPECT_EQ(config->state_dir, "/s");
   EXPECT_EQ(config->policy_dir, "/p");
   EXPECT_EQ(config->floor, "/f.yaml");
+  EXPECT_EQ(config->runtime, "crun");
+  EXPECT_EQ(config->runtime_root, "/r");
+  EXPECT_EQ(config->systemd_cgroup, false);
 }
 
 TEST(NodeConfig, SaysWhichLineIsWrong) {
@@ -51,6 +55,8 @@ TEST(NodeConfig, SaysWhichLineIsWrong) {
       {"just words\n", "moat.yaml: expected 'key: value' lines"},
       {"a: [\n", "moat.yaml:2: "},
       {"mode:\n", "moat.yaml:1: mode: expected one value"},
+      {"runtime: bin/runc\n", "moat.yaml:1: runtime: 'bin/runc' is not absolute"},
+      {"systemdCgroup: yes\n", "moat.yaml:1: systemdCgroup: 'yes' is not one of auto, true, false"},
       {"profile: a/b/c\n", "moat.yaml:1: profile: 'a/b/c' is not a profile's name"},
   };
   for (const auto& c : cases) {

@@ -18,7 +18,7 @@ moat::wire::Any any_of(const std::string& type, const Message& message) {
 }
 
 TEST(Options, NoneAreTheDefaults) {
-  const auto options = decode_options({});
+  const auto options = decode_options({}, {});
   ASSERT_TRUE(options);
   EXPECT_EQ(options->binary, "runc");
   EXPECT_EQ(options->root, "/run/containerd/runc");
@@ -33,7 +33,7 @@ TEST(Options, OfRuncsShim) {
   runc.set_io_uid(1000);
   for (const char* prefix : {"", "type.googleapis.com/"}) {
     const auto options =
-        decode_options(any_of(std::string(prefix) + "containerd.runc.v1.Options", runc));
+        decode_options(any_of(std::string(prefix) + "containerd.runc.v1.Options", runc), {});
     ASSERT_TRUE(options) << prefix;
     EXPECT_EQ(options->binary, "crun");
     EXPECT_EQ(options->root, "/r");
@@ -48,7 +48,7 @@ TEST(Options, OfTheFirstShimThatOldClientsSend) {
   containerd::linux::runc::CreateOptions create;
   create.set_no_new_keyring(true);
   create.set_io_gid(7);
-  const auto options = decode_options(any_of("containerd.linux.runc.CreateOptions", create));
+  const auto options = decode_options(any_of("containerd.linux.runc.CreateOptions", create), {});
   ASSERT_TRUE(options);
   EXPECT_TRUE(options->no_new_keyring);
   EXPECT_EQ(options->io_gid, 7U);
@@ -58,7 +58,7 @@ TEST(Options, OfCriForOtherRuntimeTypes) {
   runtimeoptions::v1::Options generic;
   generic.set_type_url("io.containerd.moat.v2.options");
   generic.set_config_body("BinaryName = \"/usr/bin/crun\"\n  SystemdCgroup = true\nRoot = ''\n");
-  const auto options = decode_options(any_of("runtimeoptions.v1.Options", generic));
+  const auto options = decode_options(any_of("runtimeoptions.v1.Options", generic), {});
   ASSERT_TRUE(options);
   EXPECT_EQ(options->binary, "/usr/bin/crun");
   EXPECT_TRUE(options->systemd_cgroup);
@@ -68,13 +68,13 @@ TEST(Options, OfCriForOtherRuntimeTypes) {
 TEST(Options, AMissingConfigPathIsNamed) {
   runtimeoptions::v1::Options generic;
   generic.set_config_path("/nonexistent/moat.toml");
-  const auto options = decode_options(any_of("runtimeoptions.v1.Options", generic));
+  const auto options = decode_options(any_of("runtimeoptions.v1.Options", generic), {});
   ASSERT_FALSE(options);
   EXPECT_NE(options.error().what.find("/nonexistent/moat.toml"), std::string::npos);
 }
 
 TEST(Options, AnUnknownTypeIsNamedWithTheKnownOnes) {
-  const auto options = decode_options(any_of("some.Options", moat::wire::Empty()));
+  const auto options = decode_options(any_of("some.Options", moat::wire::Empty()), {});
   ASSERT_FALSE(options);
   EXPECT_EQ(options.error().code, Code::InvalidArgument);
   EXPECT_NE(options.error().what.find("some.Options"), std::string::npos);
@@ -89,11 +89,11 @@ TEST(Options, BadTomlIsToldWithItsKey) {
       {"BinaryName", "Key = value"},
   };
   for (const auto& [toml, word] : cases) {
-    const auto options = options_of_toml(toml);
+    const auto options = options_of_toml(toml, {});
     ASSERT_FALSE(options) << toml;
     EXPECT_NE(options.error().what.find(word), std::string::npos) << options.error().what;
   }
-  EXPECT_TRUE(options_of_toml("# comment\n[table]\nNewKey = 7\n"));
+  EXPECT_TRUE(options_of_toml("# comment\n[table]\nNewKey = 7\n", {}));
 }
 
 TEST(Options, SurviveTheBundle) {
@@ -115,6 +115,55 @@ TEST(Options, AMissingFileInTheBundleIsTheDefaults) {
   const auto options = load_options("/nonexistent");
   ASSERT_TRUE(options);
   EXPECT_EQ(options->binary, "runc");
+}
+
+oci::NodeConfig node_of(const char* yaml) {
+  return oci::NodeConfig::parse(yaml, "moat.yaml").value();
+}
+
+TEST(Options, WhatAHandlerDoesNotSayTheNodeSays) {
+  const RuntimeOptions node = node_defaults(
+      node_of("runtime: /usr/bin/crun\nruntimeRoot: /run/crun\nsystemdCgroup: true\n"));
+  // Older containerds replace a handler's options by two ids for a pod with users of its own.
+  containerd::runc::v1::Options ids;
+  ids.set_io_uid(1000);
+  const auto options = decode_options(any_of("containerd.runc.v1.Options", ids), node);
+  ASSERT_TRUE(options);
+  EXPECT_EQ(options->binary, "/usr/bin/crun");
+  EXPECT_EQ(options->root, "/run/crun");
+  EXPECT_TRUE(options->systemd_cgroup);
+  EXPECT_EQ(options->io_uid, 1000U);
+  const auto toml = options_of_toml("BinaryName = \"runc\"\nSystemdCgroup = false\n", node);
+  ASSERT_TRUE(toml);
+  EXPECT_EQ(toml->binary, "runc");
+  EXPECT_EQ(toml->root, "/run/crun");
+  EXPECT_FALSE(toml->systemd_cgroup);
+}
+
+TEST(Options, TheDriverIsWhatSomebodySaysElseWhatThePathLooksLike) {
+  const char* const slice = "kubepods-pod1.slice:cri-containerd:abc";
+  const struct {
+    const char* node;
+    const char* toml;
+    const char* path;
+    bool systemd;
+  } cases[] = {
+      {"", "", slice, true},
+      {"", "", "/kubepods/pod1/abc", false},
+      {"", "", "/a:b:c", false},
+      {"", "SystemdCgroup = true", "/kubepods/pod1/abc", true},
+      {"", "SystemdCgroup = false", slice, false},
+      {"systemdCgroup: true", "", "/x", true},
+      {"systemdCgroup: false", "", slice, false},
+      {"systemdCgroup: auto", "", slice, true},
+      {"systemdCgroup: false", "SystemdCgroup = true", "/x", true},
+  };
+  for (const auto& c : cases) {
+    const auto options = options_of_toml(c.toml, node_defaults(node_of(c.node)));
+    ASSERT_TRUE(options) << c.toml;
+    EXPECT_EQ(uses_systemd(*options, c.path), c.systemd)
+        << c.node << " / " << c.toml << " / " << c.path;
+  }
 }
 
 }  // namespace

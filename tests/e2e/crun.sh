@@ -47,6 +47,19 @@ run_container() {
   CTR_PID=$!
 }
 
+# A terminal, of the runtime that the node's configuration names.
+terminal() {
+  echo "runtime: $RUN_DIR/crun" >"$MOAT_CONFIG"
+  echo tty >>"$RUN_DIR/ids"
+  ctr_ oci spec | jq --arg root "$IMAGE" --arg group "/$CTR_NAMESPACE/tty" '
+    del(.linux.resources) | .linux.cgroupsPath = $group | .root = {path: $root} | .process.cwd = "/"
+    | .process.args = ["/bin/sh", "-c", "test -t 0 && test -t 1 && echo a terminal"]
+    | .process.terminal = true | .annotations = {"moat.dev/mode": "off"}' >"$RUN_DIR/tty.json"
+  printf '%q ' "$MOAT_TOOLS/usr/bin/ctr" -a "$RUN_DIR/c" -n "$CTR_NAMESPACE" run -t --rm --runtime "$MOAT" \
+    --config "$RUN_DIR/tty.json" --fifo-dir "$RUN_DIR/fifo" tty >"$RUN_DIR/typed"
+  timeout 30 script -qec ". $RUN_DIR/typed" /dev/null </dev/null
+}
+
 begin_e2e "$@"
 make_image
 use_crun
@@ -61,5 +74,6 @@ check "not one attempt succeeded" nothing succeeded crun
 check "every attempt was made" equals "$(($(lines_of "$ATTEMPTS") * 6))" "$(lines_of "$RUN_DIR/crun.attempts")"
 check "every honest action works" nothing not_ok crun
 check "nothing honest is reported" nothing groundless crun
+check "a terminal, with the runtime the node names" contains <(terminal) 'a terminal'
 check "the phases" equals "load serve shutdown" "$(phases_of crun)"
 conclude

@@ -51,7 +51,8 @@ void Creation::begin(Tasks& tasks, ttrpc::Call call, containerd::task::CreateTas
   if (prepared && (tasks.containers.contains(container->id) ||
                    !tasks.creating.emplace(container->id, container).second))
     prepared =
-        fail(Code::Unknown, std::string(kFailed) + ": container with given ID already exists");
+        fail(Code::Unknown,
+             std::string(kFailed) + ": runc create failed: container with given ID already exists");
   if (!prepared) return self->call_.fail(as_runtime_error(std::move(prepared.error())));
   prepared = self->prepare();
   if (!prepared) return self->undo(std::move(prepared.error()), false);

@@ -1,8 +1,7 @@
 #include "shim/task/freezing.h"
 
-#include <nlohmann/json.hpp>
-
 #include "shim/proto/events.pb.h"
+#include "shim/task/json_words.h"
 
 namespace moat::shim {
 
@@ -77,8 +76,8 @@ void resume_container(Tasks& tasks, const std::shared_ptr<Container>& container,
 
 void update_container(Tasks& tasks, const std::shared_ptr<Container>& container,
                       std::string resources, ttrpc::Call call) {
-  if (!nlohmann::json::accept(resources))
-    return call.fail(Code::Unknown, "update: resources are not JSON");
+  auto checked = check_json_object(resources, "specs.LinuxResources");
+  if (!checked) return call.fail(std::move(checked.error()));
   Change change;
   change.request = Request::Update;
   change.runtime = {oci::runc_update(container->runc, container->id),

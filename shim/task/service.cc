@@ -9,6 +9,7 @@
 #include "shim/task/checkpoint.h"
 #include "shim/task/creation.h"
 #include "shim/task/freezing.h"
+#include "shim/task/json_words.h"
 #include "shim/task/removal.h"
 #include "shim/task/signals.h"
 #include "shim/task/starting.h"
@@ -54,9 +55,9 @@ StdioPaths paths_of(const task::ExecProcessRequest& request) {
 
 // The process document with `terminal` as the request has it.
 Result<std::string> process_document(const task::ExecProcessRequest& request) {
+  auto checked = check_json_object(request.spec().value(), "specs.Process");
+  if (!checked) return fail(std::move(checked.error()));
   auto json = nlohmann::json::parse(request.spec().value(), nullptr, false);
-  if (!json.is_object())
-    return fail(Code::Unknown, "exec " + request.exec_id() + ": spec is not a JSON object");
   json["terminal"] = request.terminal();
   return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }

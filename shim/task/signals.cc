@@ -1,7 +1,9 @@
 #include "shim/task/signals.h"
 
+#include <cctype>
 #include <cerrno>
 #include <csignal>
+#include <cstring>
 
 #include "oci/sys.h"
 
@@ -22,6 +24,15 @@ Status send(const Process& process, int signal) {
 void answer(ttrpc::Call& call, Status status) {
   if (status) return call.ok();
   call.fail(std::move(status.error()));
+}
+
+// What the kernel refuses in an exec's kill, in the words clients know. Only a process that is gone
+// has a code of its own: they act upon it.
+Status in_kill_words(Status status) {
+  if (status || status.error().code == Code::NotFound) return status;
+  std::string reason = ::strerror(status.error().err);
+  reason.front() = static_cast<char>(std::tolower(reason.front()));
+  return fail(Code::Unknown, "exec kill error: unknown error after kill: " + reason);
 }
 
 // The words of a shim that asks runc: clients know them.
@@ -58,7 +69,7 @@ void kill_exec(const std::shared_ptr<Process>& exec, Signal signal, ttrpc::Call 
   const auto deliver = [exec, signal, owed] {
     if (exec->state == State::Created)
       return owed->fail(Code::FailedPrecondition, "process not created: failed precondition");
-    answer(*owed, send(*exec, signal.number));
+    answer(*owed, in_kill_words(send(*exec, signal.number)));
   };
   if (exec->state != State::Starting) return deliver();
   // It has no pid yet: the signal waits for it.

@@ -113,8 +113,9 @@ void Start::exec() {
   auto allowed = check(process->state, Request::Start);
   if (!allowed) return call.fail(std::move(allowed.error()));
   if (container->init_exit)
-    return call.fail(Code::FailedPrecondition,
-                     "container " + container->id + " init process is not running");
+    return call.fail(
+        Code::FailedPrecondition,
+        "container " + container->id + " init process is not running: failed precondition");
   auto stdio =
       Stdio::open(container->stdio_place(tasks.loop, tasks.reaper, tasks.ns), process->paths);
   if (!stdio) return call.fail(as_runtime_error(std::move(stdio.error())));

@@ -21,7 +21,7 @@ begin_by_hand() {
   NEW_FOLDERS=$(for d in /run/containerd/{s,runc} /run/containerd; do [[ -d $d ]] || echo "$d"; done)
   export MOAT_POLICY_DIR=$RUN_DIR/etc/policies MOAT_LOG_DIR=$RUN_DIR/log MOAT_STATE_DIR=$RUN_DIR/run
   export MOAT_CONFIG=$RUN_DIR/etc/moat.yaml MOAT_FLOOR=$RUN_DIR/etc/floor.yaml
-  export MOAT_SOCKET_DIR=$RUN_DIR/s MOAT_RUN_MARK=$RUN_DIR
+  export MOAT_SOCKET_DIR=$RUN_DIR/s
   small_rootfs "$RUN_DIR/rootfs"
   start_sink
 }
@@ -65,7 +65,7 @@ as_daemon() {
   shift 2
   (
     cd "$bundle" || exit
-    PATH=${PATH_OF_SHIM:-$TOOLS_PATH:$PATH} GOMAXPROCS=2 TTRPC_ADDRESS=$RUN_DIR/c.ttrpc GRPC_ADDRESS=$RUN_DIR/c \
+    MOAT_RUN_MARK=$RUN_DIR PATH=${PATH_OF_SHIM:-$TOOLS_PATH:$PATH} GOMAXPROCS=2 TTRPC_ADDRESS=$RUN_DIR/c.ttrpc GRPC_ADDRESS=$RUN_DIR/c \
       NAMESPACE=$CTR_NAMESPACE MAX_SHIM_VERSION=2 "$shim" -namespace "$CTR_NAMESPACE" -address "$RUN_DIR/c" \
       -publish-binary /bin/true "$@"
   )

@@ -66,7 +66,7 @@ std::string exit_text(const RunResult& result) {
 Status judge(const RunResult& result, const RuncCall& call, off_t log_offset) {
   if (result.timed_out)
     return fail(Code::DeadlineExceeded, call.argv[0] + " did not finish within " +
-                                            std::to_string(runc_deadline().count() / 1000) +
+                                            std::to_string(call.deadline.count() / 1000) +
                                             " s and was killed");
   if (result.exit.status == 0) return {};
   if (call.quote_output) return fail(Code::Unknown, exit_text(result));
@@ -173,7 +173,7 @@ void run_runc(Loop& loop, RuncCall call, std::function<void(Status)> done) {
   command.fds = call.fds;
   command.cwd = call.cwd;
   std::string input = std::move(call.input);
-  run(loop, std::move(command), std::move(input), runc_deadline(),
+  run(loop, std::move(command), std::move(input), call.deadline,
       [call = std::move(call), log_offset, done = std::move(done)](Result<RunResult> result) {
         if (result) return done(judge(*result, call, log_offset));
         const Error& error = result.error();

@@ -75,6 +75,7 @@ struct RuncCall {
   std::string input = {};
   std::string cwd = {};       // empty: ours
   bool quote_output = false;  // a failure is told with the exit status and what it printed
+  std::chrono::milliseconds deadline = runc_deadline();  // it is killed when this has passed
 };
 
 // Runs it to its end; a failure is Unknown with the runtime's own words, or says why there are

@@ -2,19 +2,24 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 
 #include "oci/socket.h"
 #include "oci/spawn.h"
 #include "oci/spec.h"
 #include "oci/sys.h"
+#include "shim/start_cgroup.h"
 #include "shim/start_reply.h"
+#include "shim/task/options.h"
 
 namespace moat::shim {
 
@@ -81,19 +86,55 @@ void set_oom_score(pid_t child) {
   if (file) (void)oci::write_all(file->raw(), std::to_string(score));
 }
 
-Status spawn_server(const CommandLine& line, const std::string& bundle, UniqueFd listener) {
-  std::array<char, 4096> self{};
+// A core of its own for what shares nothing with its neighbours: the group of `start` gets the
+// cookie and the server inherits it.
+Status share_no_core() {
+  constexpr int kSchedCore = 62, kCreate = 1, kProcessGroup = 2;  // newer than glibc's headers
+  if (oci::env_or("SCHED_CORE", "").empty()) return {};
+  if (::prctl(kSchedCore, kCreate, 0, kProcessGroup, 0) == 0) return {};
+  return fail(Code::Unknown, std::string("SCHED_CORE: enable sched core support: ") +
+                                 ::strerror(errno) +
+                                 "; it needs CONFIG_SCHED_CORE and a CPU with SMT");
+}
+
+// Options that cannot be read are refused by Create, which gets the same ones.
+Status place(const moat::wire::Any& options, pid_t child) {
+  const auto decoded = decode_options(options);
+  if (!decoded || decoded->shim_cgroup.empty()) return {};
+  return join_cgroup(decoded->shim_cgroup, child);
+}
+
+// Its pidfd.
+Result<UniqueFd> spawn_server(const CommandLine& line, const StartRequest& request,
+                              UniqueFd listener) {
+  std::array<char, 4096> self{}, bundle{};
   const ssize_t n = ::readlink("/proc/self/exe", self.data(), self.size() - 1);
   if (n <= 0) return fail_errno(errno, "/proc/self/exe");
+  if (::getcwd(bundle.data(), bundle.size()) == nullptr) return fail_errno(errno, "getcwd");
+  auto prepared = share_no_core();
+  if (!prepared) return fail(std::move(prepared.error()));
   oci::Command command;
   command.path = "/proc/self/exe";
-  command.argv = {self.data(), "-namespace", line.ns,   "-id", line.id,
-                  "-address",  line.address, "-bundle", bundle};
-  if (line.debug) command.argv.emplace_back("-debug");
+  command.argv = {self.data(), "-namespace", line.ns,   "-id",        line.id,
+                  "-address",  line.address, "-bundle", bundle.data()};
+  if (line.debug || request.debug) command.argv.emplace_back("-debug");
   command.fds = {{listener.raw(), 3}};
   auto child = oci::spawn(command);
   if (!child) return fail(std::move(child.error()));
   set_oom_score(child->pid);
+  auto placed = place(request.options, child->pid);
+  if (placed) return std::move(child->pidfd);
+  (void)oci::pidfd_signal(child->pidfd.raw(), SIGKILL);
+  return fail(std::move(placed.error()));
+}
+
+// What leads from the bundle to the socket.
+Status leave_address(const StartRequest& request, const std::string& path) {
+  // Also for daemons that keep the address themselves: an older one may take over after them.
+  auto written = oci::write_file_atomic("address", "unix://" + path, 0644);
+  if (!written || request.socket_dir.empty()) return written;
+  if (::unlink("s") != 0 && errno != ENOENT) return fail_errno(errno, "s");
+  if (::symlink(request.socket_dir.c_str(), "s") != 0) return fail_errno(errno, "s");
   return {};
 }
 
@@ -111,20 +152,23 @@ Result<std::string> start(const CommandLine& line) {
                     std::to_string(kMaxSocketDir) + "; choose a shorter one");
   auto group = read_group(line);
   if (!group) return fail(std::move(group.error()));
-  auto made = oci::make_dirs(dir, 0711);
+  auto made = oci::make_dirs(dir, request.bootstrap ? 0700 : 0711);
   if (!made) return fail(std::move(made.error()));
   const std::string path = socket_path(dir, line, *group);
   auto listener = listen_or_join(dir, path);
   if (!listener) return fail(std::move(listener.error()));
-  std::array<char, 4096> bundle{};
-  if (::getcwd(bundle.data(), bundle.size()) == nullptr) return fail_errno(errno, "getcwd");
-  const bool first = listener->valid();
-  auto done = first ? spawn_server(line, bundle.data(), std::move(*listener)) : Status{};
-  // Also for daemons that keep the address themselves: an older one may take over after them.
-  if (done) done = oci::write_file_atomic("address", "unix://" + path, 0644);
-  if (!done) {
-    if (first) ::unlink(path.c_str());
-    return fail(std::move(done.error()));
+  UniqueFd server;  // when it is ours
+  if (listener->valid()) {
+    auto spawned = spawn_server(line, request, std::move(*listener));
+    if (!spawned) ::unlink(path.c_str());
+    if (!spawned) return fail(std::move(spawned.error()));
+    server = std::move(*spawned);
+  }
+  auto left = leave_address(request, path);
+  if (!left) {
+    if (server.valid()) ::unlink(path.c_str());
+    if (server.valid()) (void)oci::pidfd_signal(server.raw(), SIGKILL);
+    return fail(std::move(left.error()));
   }
   return start_reply(request, path);
 }

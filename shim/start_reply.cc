@@ -9,6 +9,8 @@ namespace moat::shim {
 
 namespace {
 
+constexpr std::int32_t kDebugLevel = -4;  // containerd's; TRACE lies below it
+
 // Go's path.Clean of an absolute path: the hash must be the same for the same place.
 std::string clean(std::string_view path) {
   std::vector<std::string_view> parts;
@@ -30,10 +32,21 @@ std::string clean(std::string_view path) {
 }  // namespace
 
 StartRequest parse_start_input(const std::string& input, const CommandLine& line) {
+  StartRequest request;
   containerd::runtime::bootstrap::BootstrapParams params;
-  if (input.empty() || !params.ParseFromString(input)) return {};
-  if (params.instance_id() != line.id || params.namespace_() != line.ns) return {};
-  return {true, params.socket_dir()};
+  request.bootstrap = !input.empty() && params.ParseFromString(input) &&
+                      params.instance_id() == line.id && params.namespace_() == line.ns;
+  if (!request.bootstrap) {
+    // What is neither is refused by Create, which is sent the same options and can say so.
+    if (!request.options.ParseFromString(input)) request.options.Clear();
+    return request;
+  }
+  request.debug = params.log_level() <= kDebugLevel;
+  request.socket_dir = params.socket_dir();
+  for (auto& extension : *params.mutable_extensions())
+    if (extension.value().type_url().ends_with(".Options"))
+      request.options = std::move(*extension.mutable_value());
+  return request;
 }
 
 std::string start_reply(const StartRequest& request, const std::string& path) {

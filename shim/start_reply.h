@@ -5,12 +5,15 @@
 #include <string_view>
 
 #include "shim/command_line.h"
+#include "shim/proto/wire.pb.h"
 
 namespace moat::shim {
 
 struct StartRequest {
   bool bootstrap = false;  // the daemon speaks protobuf (containerd 2.3 and later)
-  std::string socket_dir;  // where it wants the socket; empty: our own default
+  bool debug = false;
+  std::string socket_dir;   // where it wants the socket; empty: our own default
+  moat::wire::Any options;  // the runtime's, as far as the daemon sends them here
 };
 
 // The identity must match: the options older daemons send parse as bootstrap parameters, too.

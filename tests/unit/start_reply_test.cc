@@ -51,6 +51,21 @@ TEST(StartReply, RuntimeOptionsAreNotTakenForBootstrapParameters) {
   any.set_value(options.SerializeAsString());
   const auto request = parse_start_input(any.SerializeAsString(), line_of("/c", "ns", "c1"));
   EXPECT_FALSE(request.bootstrap);
+  EXPECT_EQ(request.options.value(), any.value());
+}
+
+TEST(StartReply, BootstrapParametersCarryOptionsAndALevel) {
+  containerd::runtime::bootstrap::BootstrapParams params;
+  params.set_instance_id("c1");
+  params.set_namespace_("ns");
+  params.set_log_level(-8);
+  params.add_extensions()->mutable_value()->set_type_url("somebody.elses.Thing");
+  auto& options = *params.add_extensions()->mutable_value();
+  options.set_type_url("containerd.runc.v1.Options");
+  options.set_value("x");
+  const auto request = parse_start_input(params.SerializeAsString(), line_of("/c", "ns", "c1"));
+  EXPECT_TRUE(request.debug);
+  EXPECT_EQ(request.options.value(), "x");
 }
 
 TEST(StartReply, ParametersForSomebodyElseAreNotOurs) {

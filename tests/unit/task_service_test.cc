@@ -200,7 +200,7 @@ TEST_F(TaskServiceTest, NoExecStartsOnceInitHasEnded) {
   ASSERT_EQ(kill(SIGKILL), "ok");
   until([&] { return tasks_.containers.at("c")->init_exit.has_value(); });
   EXPECT_EQ(error("Start", about<task::StartRequest>("late")),
-            "container c init process is not running");
+            "container c init process is not running: failed precondition");
 }
 
 TEST_F(TaskServiceTest, ASecondStartOfAnExecCostsNothing) {

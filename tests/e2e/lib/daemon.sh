@@ -101,3 +101,6 @@ play() { "$MOAT_BIN/tools/shim_script" "$SOCKET" "${1:-2}"; }
 delete_by_hand() { as_daemon "${2:-$SHIM}" "$RUN_DIR/b/$1" -id "$1" -bundle "$RUN_DIR/b/$1" delete </dev/null; }
 
 shim_at() { pids_with -namespace "$CTR_NAMESPACE" -id "$1"; }
+
+# dead PID: it runs no more; who should bury it may take his time.
+dead() { ! grep -qs '^State:[[:space:]]*[^ZX]' "/proc/$1/status"; }

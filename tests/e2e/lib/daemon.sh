@@ -103,4 +103,4 @@ delete_by_hand() { as_daemon "${2:-$SHIM}" "$RUN_DIR/b/$1" -id "$1" -bundle "$RU
 shim_at() { pids_with -namespace "$CTR_NAMESPACE" -id "$1"; }
 
 # dead PID: it runs no more; who should bury it may take his time.
-dead() { ! grep -qs '^State:[[:space:]]*[^ZX]' "/proc/$1/status"; }
+dead() { ! grep -qs '^State:[[:space:]]*[^ZX[:space:]]' "/proc/$1/status"; }

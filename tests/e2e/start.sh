@@ -148,16 +148,6 @@ sched_core() {
   check "no socket is left by a refused start" equals "" "$(ls "$RUN_DIR/s")"
 }
 
-# A runtime whose faults are files in its folder.
-faulty_runtime() {
-  FAULTS=$RUN_DIR/faulty
-  mkdir -p "$FAULTS"
-  cp "$MOAT_SOURCE/tests/support/faulty_runc.sh" "$FAULTS/runc"
-  chmod 755 "$FAULTS/runc"
-  echo "$RUNC" >"$FAULTS/real"
-}
-calls() { grep -c "^$1\$" "$FAULTS/calls" || true; }
-
 # running ID: a container of the faulty runtime.
 running() {
   new_bundle "$1"

@@ -12,9 +12,14 @@ start_containerd() {
   # Absent files are the defaults; named here so that the machine's own /etc/moat stays out.
   export MOAT_CONFIG=$RUN_DIR/etc/moat.yaml MOAT_FLOOR=$RUN_DIR/etc/floor.yaml
   containerd_config >"$RUN_DIR/containerd.toml"
+  launch_containerd
+}
+
+# launch_containerd: also again, after a stop or a death.
+launch_containerd() {
   # A session of its own: Ctrl-C is for the script, which still needs the daemon to clean up.
   MOAT_RUN_MARK=$RUN_DIR PATH=$MOAT_BIN:$TOOLS_PATH:$PATH setsid "$MOAT_TOOLS/usr/bin/containerd" \
-    --config "$RUN_DIR/containerd.toml" >"$RUN_DIR/containerd.log" 2>&1 </dev/null &
+    --config "$RUN_DIR/containerd.toml" >>"$RUN_DIR/containerd.log" 2>&1 </dev/null &
   CONTAINERD_PID=$!
   wait_until 20 containerd_settled && kill -0 "$CONTAINERD_PID" 2>/dev/null && return
   tail -n 15 "$RUN_DIR/containerd.log" >&2

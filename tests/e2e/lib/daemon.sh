@@ -104,3 +104,13 @@ shim_at() { pids_with -namespace "$CTR_NAMESPACE" -id "$1"; }
 
 # dead PID: it runs no more; who should bury it may take his time.
 dead() { ! grep -qs '^State:[[:space:]]*[^ZX[:space:]]' "/proc/$1/status"; }
+
+# A runtime whose faults are files in its folder.
+faulty_runtime() {
+  FAULTS=$RUN_DIR/faulty
+  mkdir -p "$FAULTS"
+  cp "$MOAT_SOURCE/tests/support/faulty_runc.sh" "$FAULTS/runc"
+  chmod 755 "$FAULTS/runc"
+  echo "$RUNC" >"$FAULTS/real"
+}
+calls() { grep -c "^$1\$" "$FAULTS/calls" || true; }

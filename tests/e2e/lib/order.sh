@@ -39,10 +39,20 @@ disorder() {
       over[e] = 1; live[c]--
     }
     $1 == "/tasks/exit" && field("at") !~ /^[1-9]/ {bad("no time")}
-    $1 == "/tasks/delete" {if (!(c in ended)) bad("before its exit")}
+    $1 == "/tasks/delete" {
+      if (!(c in ended)) bad("before its exit")
+      missing(c)
+      # Its name may be another one'"'"'s from now on.
+      delete made[c]; delete begun[c]; delete ended[c]; delete live[c]
+      for (e in added) if (index(e, c SUBSEP) == 1) {delete added[e]; delete running[e]; delete over[e]}
+    }
+    function missing(c,  e, p) {
+      for (e in running)
+        if (index(e, c SUBSEP) == 1 && !(e in over)) {split(e, p, SUBSEP); print "no exit of " c "/" p[2]}
+    }
     END {
       for (c in begun) if (!(c in ended)) print "no exit of " c
-      for (e in running) if (!(e in over)) {split(e, p, SUBSEP); print "no exit of " p[1] "/" p[2]}
+      for (c in made) missing(c)
     }' "$1"
 }
 

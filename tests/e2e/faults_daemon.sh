@@ -46,7 +46,7 @@ kill_containerd() {
 }
 
 lines() { wc -l <"$1"; }
-more_lines() { (($(lines "$1") > $2)); }
+more_lines() { [[ -e $1 ]] && (($(lines "$1") > $2)); }
 # Every line is its predecessor's successor.
 consecutive() { awk '$2 != last + 1 && NR > 1 {print "after " last ": " $0} {last = $2}' "$1"; }
 
@@ -59,16 +59,15 @@ scenario() {
   run "filed$MODE" --log-uri "file://$RUN_DIR/$MODE.log" -- /bin/sh -c "$COUNT"
   run "piped$MODE" -- /bin/sh -c "$COUNT"
   kept=$(pid_of "kept$MODE") ended=$(pid_of "ended$MODE") filed=$(pid_of "filed$MODE")
-  cat "$RUN_DIR"/fifo/*/"piped$MODE-stdout" >"$RUN_DIR/$MODE.piped" &
-  local reader=$!
+  read_lines & local reader=$!
   wait_until 5 more_lines "$RUN_DIR/$MODE.piped" 20 || true
   kill_containerd
   written=$(lines "$RUN_DIR/$MODE.log")
   kill -TERM "$ended"
   check "$MODE: without containerd its containers run" kill -0 "$kept" "$filed"
   check "$MODE: one that writes to a file goes on writing" wait_until 5 more_lines "$RUN_DIR/$MODE.log" $((written + 20))
-  kill "$reader" 2>/dev/null || true
-  wait "$reader" 2>/dev/null || true
+  touch "$RUN_DIR/$MODE.stop"
+  wait "$reader"
   launch_containerd
   check "$MODE: back again it finds them running" wait_until 10 is_task "kept$MODE" "RUNNING $kept"
   check "$MODE: and knows who has ended meanwhile" wait_until 5 is_task "ended$MODE" "STOPPED $ended"
@@ -81,6 +80,13 @@ scenario() {
   for id in kept filed piped; do ctr_ task rm --force "$id$MODE" >/dev/null 2>&1 || true; done
   ctr_ container rm {kept,ended,filed,piped}"$MODE" >/dev/null
   check "$MODE: after their removal no shim is left" wait_until 8 no_shim
+}
+
+# A reader that is killed takes along what it has read and not written: this one ends by itself.
+read_lines() {
+  local line
+  while [[ ! -e $RUN_DIR/$MODE.stop ]] && read -r line; do echo "$line"; done \
+    <"$(echo "$RUN_DIR"/fifo/*/"piped$MODE-stdout")" >>"$RUN_DIR/$MODE.piped"
 }
 
 # As containerd's clients do when they come back: from where the last one ended.

@@ -21,7 +21,7 @@ documents() {
     | .user = {uid: 7, gid: 8, umask: 63, additionalGids: [9, 10]} | .cwd = "/bin"
     | .env += ["UNICODE=h\u00e9 \u2028 <&>", "EMPTY="]
     | .capabilities = {bounding: ["CAP_CHOWN", "CAP_KILL"], effective: ["CAP_KILL"], permitted: ["CAP_KILL"], inheritable: [], ambient: []}
-    | .rlimits = [{type: "RLIMIT_NOFILE", hard: 700, soft: 600}, {type: "RLIMIT_CORE", hard: 1234321, soft: 0}]' \
+    | .rlimits = [{type: "RLIMIT_NPROC", hard: 700, soft: 600}, {type: "RLIMIT_CORE", hard: 1234321, soft: 0}]' \
     <<<"$base" | sed 's/1234321/18446744073709551615/' >"$RUN_DIR/full.json"  # jq would round it
 }
 NAMES=(plain tight loose full)
@@ -35,6 +35,9 @@ portrait() {
   tr '\0' ' ' <"/proc/$1/cmdline"
 }
 
+# The runtime says that it has started a process shortly before the program is its own.
+is_sleep() { [[ $(<"/proc/$1/comm") == sleep ]]; }
+
 # run_with NAME SHIM MODE INIT_NNP: the portraits and documents of all execs, in NAME.*
 run_with() {
   local name=$1 exec
@@ -42,6 +45,7 @@ run_with() {
   start_by_hand golden "$2"
   play <<<"c | Create id=golden bundle=$RUN_DIR/b/golden runtime=$RUN_DIR/watched/runc
 s | Start id=golden" >"$RUN_DIR/$name.calls"
+  wait_until 5 is_sleep "$(cat "$RUN_DIR/b/golden/init.pid")"
   portrait "$(cat "$RUN_DIR/b/golden/init.pid")" >"$RUN_DIR/$name.init"
   for exec in "${NAMES[@]}"; do
     rm -f "$RUN_DIR/watched/process"
@@ -49,6 +53,7 @@ s | Start id=golden" >"$RUN_DIR/$name.calls"
 s | Start id=golden exec=$exec" >>"$RUN_DIR/$name.calls"
     # To Go, and so to runc, what is false or empty is absent.
     jq -S 'del(.. | select(. == null or . == false or . == []))' "$RUN_DIR/watched/process" >"$RUN_DIR/$name.$exec.document"
+    wait_until 5 is_sleep "$(cat "$RUN_DIR/b/golden/$exec.pid")"
     portrait "$(cat "$RUN_DIR/b/golden/$exec.pid")" >"$RUN_DIR/$name.$exec"
   done
   printf -- '- | Kill id=golden signal=9\n- | Wait id=golden\n' | play
@@ -57,6 +62,14 @@ s | Start id=golden exec=$exec" >>"$RUN_DIR/$name.calls"
   check "$name: all ten calls succeed" equals 10 "$(grep -c ' | OK | ' "$RUN_DIR/$name.calls")"
   wait_until 5 no_shim
   rm -rf "$RUN_DIR/b/golden"
+}
+
+# What is enforced on a server must hold for whatever it executes: its init never gains a privilege.
+# Who may exec into it is containerd's client, and decides for himself.
+compare_init() {
+  local seen=$RUN_DIR/$1-$2.init expected=$RUN_DIR/expected
+  sed "$([[ $1 != enforce ]] || echo 's/^\(NoNewPrivs:\t\)0/\11/')" "$RUN_DIR/stock-$2.init" >"$expected"
+  check "$1-$2: init is the stock shim's, in enforce with no new privileges" same "$expected" "$seen"
 }
 
 no_shim() { ! pgrep -f -- "-namespace $CTR_NAMESPACE -id golden( |\$)" >/dev/null; }
@@ -72,7 +85,7 @@ for nnp in true false; do
     "$(cat "$RUN_DIR/stock-$nnp".{tight,loose,full} | grep NoNewPrivs | sort | uniq -c | awk '{print $1 $3}' | paste -sd' ')" == "10 21"
   for mode in off audit enforce; do
     run_with "$mode-$nnp" "$SHIM" $mode $nnp
-    check "$mode-$nnp: init is the stock shim's" same "$RUN_DIR/stock-$nnp.init" "$RUN_DIR/$mode-$nnp.init"
+    compare_init "$mode" "$nnp"
     for exec in "${NAMES[@]}"; do
       check "$mode-$nnp: the document of exec '$exec' is the stock shim's" same \
         "$RUN_DIR/stock-$nnp.$exec.document" "$RUN_DIR/$mode-$nnp.$exec.document"

@@ -68,7 +68,9 @@ s | Start id=golden exec=$exec" >>"$RUN_DIR/$name.calls"
 # Who may exec into it is containerd's client, and decides for himself.
 compare_init() {
   local seen=$RUN_DIR/$1-$2.init expected=$RUN_DIR/expected
-  sed "$([[ $1 != enforce ]] || echo 's/^\(NoNewPrivs:\t\)0/\11/')" "$RUN_DIR/stock-$2.init" >"$expected"
+  local change=
+  [[ $1 != enforce ]] || change='s/^\(NoNewPrivs:\t\)0/\11/'
+  sed "$change" "$RUN_DIR/stock-$2.init" >"$expected"
   check "$1-$2: init is the stock shim's, in enforce with no new privileges" same "$expected" "$seen"
 }
 

@@ -13,6 +13,11 @@ reused stream: its ttrpc did not look at what came before
 smaller stream: its ttrpc did not look at what came before
 '
 
+# Rows that supervision answers itself.
+SUPERVISED='
+Checkpoint: CRIU cannot save a container with a seccomp listener, and runc would say so less clearly
+'
+
 PROCESS='{"cwd": "/", "env": ["PATH=/bin"], "user": {"uid": 0, "gid": 0}, "args": ["/bin/sleep", "1000"]}'
 
 # golden_script ID BUNDLE: one container's life, and every call in every state that has an own answer.

@@ -1,0 +1,158 @@
+// What pods cost while they do nothing: memory, and wake-ups.
+#include <dirent.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <charconv>
+#include <functional>
+#include <memory>
+#include <thread>
+
+#include "oci/sys.h"
+#include "tests/bench/suite.h"
+
+namespace moat::bench {
+
+namespace {
+
+using std::chrono::seconds;
+
+constexpr int kPods = 20;
+constexpr double kKilobyte = 1024;
+
+// The names in a folder that are numbers.
+std::vector<pid_t> numbers_in(const std::string& folder) {
+  std::vector<pid_t> numbers;
+  const std::unique_ptr<DIR, int (*)(DIR*)> dir(::opendir(folder.c_str()), ::closedir);
+  while (const dirent* entry = dir ? ::readdir(dir.get()) : nullptr) {
+    const int number = std::atoi(entry->d_name);
+    if (number > 0) numbers.push_back(number);
+  }
+  return numbers;
+}
+
+std::string proc(pid_t pid, const char* file) {
+  return oci::read_file("/proc/" + std::to_string(pid) + "/" + file).value_or(std::string());
+}
+
+// The sum of all lines that begin with `key`, in their unit.
+long sum_of(const std::string& text, const std::string& key) {
+  long sum = 0;
+  for (std::size_t at = text.find("\n" + key); at != std::string::npos;
+       at = text.find("\n" + key, at + 1))
+    sum += std::atol(text.c_str() + at + 1 + key.size());
+  return sum;
+}
+
+std::string program_of(pid_t pid) {
+  char path[4096];
+  const ssize_t n = ::readlink(fmt::format("/proc/{}/exe", pid).c_str(), path, sizeof path);
+  return n > 0 ? std::string(path, static_cast<std::size_t>(n)) : std::string();
+}
+
+// The shim, and what it started of its own program: a supervisor.
+std::vector<pid_t> helpers_of(pid_t shim) {
+  std::vector<pid_t> helpers;
+  const std::string program = program_of(shim);
+  for (const pid_t pid : numbers_in("/proc"))
+    if (sum_of(proc(pid, "status"), "PPid:") == shim && program_of(pid) == program)
+      helpers.push_back(pid);
+  return helpers;
+}
+
+struct Memory {
+  Samples shim_rss, helper_rss, pod_pss;  // MB
+};
+
+Result<Memory> memory_of(const std::vector<std::unique_ptr<Pod>>& pods) {
+  Memory memory;
+  const auto megabytes = [](pid_t pid, const char* key) {
+    return static_cast<double>(sum_of(proc(pid, "smaps_rollup"), key)) / kKilobyte;
+  };
+  for (const auto& pod : pods) {
+    const auto shim = pod->shim_pid();
+    if (!shim) return fail(Error(shim.error()));
+    memory.shim_rss.add(megabytes(*shim, "Rss:"));
+    double pss = megabytes(*shim, "Pss:"), helpers = 0;
+    for (const pid_t helper : helpers_of(*shim)) {
+      pss += megabytes(helper, "Pss:");
+      helpers += megabytes(helper, "Rss:");
+    }
+    memory.helper_rss.add(helpers);
+    memory.pod_pss.add(pss);
+  }
+  return memory;
+}
+
+// Each has served what a kubelet asks before it is left alone.
+Result<std::vector<std::unique_ptr<Pod>>> used_pods(const Contest& contest, const Flavour& flavour,
+                                                    int count) {
+  std::vector<std::unique_ptr<Pod>> pods;
+  for (int i = 0; i < count; ++i) {
+    auto pod = running_pod(contest.world, flavour, {"/bin/sleep", "100000"});
+    if (!pod) return fail(std::move(pod.error()));
+    auto done = (*pod)->exec({"/bin/true"});
+    if (done) done = (*pod)->call("State");
+    if (done) (void)(*pod)->call("Stats");
+    if (!done) return fail(std::move(done.error()));
+    pods.push_back(std::move(*pod));
+  }
+  std::this_thread::sleep_for(seconds(contest.world.quick ? 1 : 3));
+  return pods;
+}
+
+Result<Memory> memory_with(const Contest& contest, const Flavour& flavour) {
+  const auto pods = used_pods(contest, flavour, contest.world.quick ? 3 : kPods);
+  return pods ? memory_of(*pods) : fail(Error(pods.error()));
+}
+
+void memory(const Contest& contest) {
+  const auto stock = memory_with(contest, contest.stock);
+  const auto off = memory_with(contest, contest.in_mode("off"));
+  const auto audit = memory_with(contest, contest.in_mode("audit"));
+  for (const auto* measured : {&stock, &off, &audit})
+    if (!*measured) return contest.report.failed({"memory", "MB", 0}, measured->error());
+  Report& report = contest.report;
+  report.limit({"rss.shim.off", "MB", 4}, off->shim_rss.median(), stock->shim_rss.median());
+  report.limit({"rss.shim.audit", "MB", 4}, audit->shim_rss.median(), stock->shim_rss.median());
+  report.limit({"rss.supervisor.audit", "MB", 3}, audit->helper_rss.median(), std::nullopt);
+  report.limit({"pss.pod.off", "MB", 1.2}, off->pod_pss.median(), stock->pod_pss.median());
+  report.limit({"pss.pod.audit", "MB", 2.5}, audit->pod_pss.median(), stock->pod_pss.median());
+}
+
+// How often the threads of these were given a core.
+long switches(const std::vector<pid_t>& pids) {
+  long sum = 0;
+  for (const pid_t pid : pids)
+    for (const pid_t thread : numbers_in(fmt::format("/proc/{}/task", pid))) {
+      const std::string status = proc(pid, fmt::format("task/{}/status", thread).c_str());
+      sum += sum_of(status, "voluntary_ctxt_switches:");
+      sum += sum_of(status, "nonvoluntary_ctxt_switches:");
+    }
+  return sum;
+}
+
+void wake_ups(const Contest& contest) {
+  const Goal goal{"idle.wakeups", "1/30s", 0};
+  const auto ours = used_pods(contest, contest.in_mode("audit"), 1);
+  const auto theirs = used_pods(contest, contest.stock, 1);
+  if (!ours || !theirs) return contest.report.failed(goal, (ours ? theirs : ours).error());
+  const auto shim = ours->front()->shim_pid(), stock = theirs->front()->shim_pid();
+  if (!shim || !stock) return contest.report.failed(goal, (shim ? stock : shim).error());
+  std::vector<pid_t> moat = helpers_of(*shim);
+  moat.push_back(*shim);
+  std::this_thread::sleep_for(seconds(1));  // the answers above were their last work
+  const long moat_before = switches(moat), stock_before = switches({*stock});
+  std::this_thread::sleep_for(seconds(contest.world.quick ? 3 : 30));
+  contest.report.limit(goal, static_cast<double>(switches(moat) - moat_before),
+                       static_cast<double>(switches({*stock}) - stock_before));
+}
+
+}  // namespace
+
+void footprint(const Contest& contest) {
+  memory(contest);
+  wake_ups(contest);
+}
+
+}  // namespace moat::bench

@@ -10,6 +10,7 @@
 #include <csignal>
 #include <map>
 
+#include "oci/memory.h"
 #include "oci/socket.h"
 #include "shim/supervise/roles.h"
 #include "shim/supervise/watched.h"
@@ -20,6 +21,7 @@ namespace {
 
 constexpr int kShimSocket = 3;
 constexpr int kJournalFd = 4;
+constexpr std::chrono::milliseconds kSettles{1000};  // what a container takes to be started
 
 // Reading arguments and links of other users' processes, and killing them, is all that is needed.
 void confine() {
@@ -79,6 +81,7 @@ void Supervisor::adopt(hooks::Adopt message, std::vector<UniqueFd> fds) {
   auto created = Watched::create(parts_, std::move(message), std::move(fds[0]));
   if (created) {
     containers_[id] = std::move(*created);
+    loop_.after(kSettles, oci::let_go_of_memory);  // the policy was parsed and compiled here
     return;
   }
   // The shim has parsed the same text: this is a broken build. Nothing of it may run.

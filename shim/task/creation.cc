@@ -1,10 +1,10 @@
 #include "shim/task/creation.h"
 
-#include <malloc.h>
 #include <sys/stat.h>
 
 #include <algorithm>
 
+#include "oci/memory.h"
 #include "oci/spec.h"
 #include "oci/sys.h"
 #include "shim/log.h"
@@ -15,6 +15,7 @@ namespace moat::shim {
 namespace {
 
 constexpr std::string_view kFailed = "OCI runtime create failed";
+constexpr std::chrono::milliseconds kSettles{1000};  // by then it runs, or has ended
 
 StdioPaths paths_of(const containerd::task::CreateTaskRequest& request) {
   return {request.stdin(), request.stdout(), request.stderr(), request.terminal()};
@@ -179,8 +180,8 @@ void Creation::finish(Status guarded) {
   containerd::task::CreateTaskResponse response;
   response.set_pid(static_cast<std::uint32_t>(container_->init->pid));
   call_.ok(response.SerializeAsString());
-  // The configuration was parsed here: a megabyte that nothing needs again.
-  tasks_.loop.post([] { ::malloc_trim(0); });
+  // The configuration was parsed here: megabytes that nothing needs again.
+  tasks_.loop.after(kSettles, oci::let_go_of_memory);
 }
 
 void Creation::publish() const {

@@ -18,6 +18,7 @@ namespace {
 using std::chrono::seconds;
 
 constexpr int kPods = 20;
+constexpr seconds kSettles{2};
 constexpr double kKilobyte = 1024;
 
 // The names in a folder that are numbers.
@@ -84,20 +85,24 @@ Result<Memory> memory_of(const std::vector<std::unique_ptr<Pod>>& pods) {
   return memory;
 }
 
-// Each has served what a kubelet asks before it is left alone.
+// Each has served what a kubelet asks, after it settled and before it is left alone: what that
+// needs is in memory, too.
 Result<std::vector<std::unique_ptr<Pod>>> used_pods(const Contest& contest, const Flavour& flavour,
                                                     int count) {
   std::vector<std::unique_ptr<Pod>> pods;
   for (int i = 0; i < count; ++i) {
     auto pod = running_pod(contest.world, flavour, {"/bin/sleep", "100000"});
     if (!pod) return fail(std::move(pod.error()));
-    auto done = (*pod)->exec({"/bin/true"});
-    if (done) done = (*pod)->call("State");
-    if (done) (void)(*pod)->call("Stats");
-    if (!done) return fail(std::move(done.error()));
     pods.push_back(std::move(*pod));
   }
-  std::this_thread::sleep_for(seconds(contest.world.quick ? 1 : 3));
+  std::this_thread::sleep_for(kSettles);
+  for (const auto& pod : pods) {
+    auto done = pod->exec({"/bin/true"});
+    if (done) done = pod->call("State");
+    if (done) (void)pod->call("Stats");
+    if (!done) return fail(std::move(done.error()));
+  }
+  std::this_thread::sleep_for(kSettles);
   return pods;
 }
 
@@ -141,7 +146,6 @@ void wake_ups(const Contest& contest) {
   if (!shim || !stock) return contest.report.failed(goal, (shim ? stock : shim).error());
   std::vector<pid_t> moat = helpers_of(*shim);
   moat.push_back(*shim);
-  std::this_thread::sleep_for(seconds(1));  // the answers above were their last work
   const long moat_before = switches(moat), stock_before = switches({*stock});
   std::this_thread::sleep_for(seconds(contest.world.quick ? 3 : 30));
   contest.report.limit(goal, static_cast<double>(switches(moat) - moat_before),

@@ -3,7 +3,7 @@
 //   shim_bench DIR NAMESPACE MOAT STOCK CTR [quick] [PART...]
 //
 // DIR: of a private containerd; bundles are made in DIR/b from DIR/spec.json. MOAT, STOCK, CTR:
-// programs. PART: containers, calls, throughput, footprint. The table goes to standard output, the
+// programs. PART: one of kParts. The table goes to standard output, the
 // JSON to DIR/rows.json. Exit 0 when every goal is reached, 1 when not.
 #include <algorithm>
 #include <array>
@@ -23,10 +23,8 @@ struct Part {
   void (*run)(const Contest&);
 };
 constexpr std::array kParts{
-    Part{"containers", whole_containers},
-    Part{"calls", single_calls},
-    Part{"throughput", throughput},
-    Part{"footprint", footprint},
+    Part{"run", ctr_runs},       Part{"start", start_actions},   Part{"exec", execs},
+    Part{"calls", single_calls}, Part{"throughput", throughput}, Part{"footprint", footprint},
 };
 
 // The stock shim serves version 3 alone from containerd 2.1 on.

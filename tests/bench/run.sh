@@ -7,7 +7,7 @@
 #   --json    where the rows go: [{"name","unit","moat","reference","against","ratio","goal","ok"}]
 #   --quick   few rounds: shows that everything can be measured, not how fast it is
 #   --suite   whose containerd and stock shim: 1.6 (the default), 1.7 or 2.1
-#   PART      containers, calls, throughput, footprint; without one: all
+#   PART      run, start, exec, calls, throughput, footprint; without one: all
 # Exit 0 when every goal is reached, 1 when one is missed.
 # shellcheck disable=SC2034  # what one part sets another reads
 set -euo pipefail
@@ -28,7 +28,7 @@ parse() {
       --suite) SUITE=${2:-}; shift ;;
       --quick) WORDS+=(quick) ;;
       -h | --help) usage; exit 0 ;;
-      containers | calls | throughput | footprint) WORDS+=("$1") ;;
+      run | start | exec | calls | throughput | footprint) WORDS+=("$1") ;;
       shim) NAME=shim ;;
       *) misused "unknown argument '$1'" ;;
     esac

@@ -17,13 +17,15 @@ struct Contest {
     flavour.mode = mode;
     return flavour;
   }
-  // Turns of a figure that takes `cost` milliseconds; a quick run shows that it works, no more.
+  // A quick run shows that it works, no more.
   [[nodiscard]] int rounds(int full) const { return world.quick ? 3 : full; }
 };
 
-void whole_containers(const Contest& contest);  // ctr run, exec, the start action; by mode
-void single_calls(const Contest& contest);      // one running container each
-void throughput(const Contest& contest);        // containers a second, by workers
-void footprint(const Contest& contest);         // memory of many pods, wake-ups of an idle one
+void ctr_runs(const Contest& contest);  // these three by mode
+void start_actions(const Contest& contest);
+void execs(const Contest& contest);
+void single_calls(const Contest& contest);  // one running container each
+void throughput(const Contest& contest);    // containers a second, by workers
+void footprint(const Contest& contest);     // memory of many pods, wake-ups of an idle one
 
 }  // namespace moat::bench

@@ -73,8 +73,9 @@ struct RuncCall {
   std::string log;                       // read from where it ended before the call
   std::vector<std::pair<int, int>> fds;  // the container's stdio, for create and exec
   std::string input = {};
-  std::string cwd = {};       // empty: ours
-  bool quote_output = false;  // a failure is told with the exit status and what it printed
+  std::string cwd = {};        // empty: ours
+  bool quote_output = false;   // a failure is told with the exit status and what it printed
+  bool moves_process = false;  // into a cgroup: create and exec
   std::chrono::milliseconds deadline = runc_deadline();  // it is killed when this has passed
 };
 

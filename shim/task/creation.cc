@@ -154,6 +154,7 @@ void Creation::run_runtime() {
   call.cwd = container.bundle;
   call.log = container.runc.log;
   call.fds = container.init->stdio->child_fds();
+  call.moves_process = true;
   tasks_.run(std::move(call),
              [self = shared_from_this()](Status status) { self->runtime_done(std::move(status)); });
 }

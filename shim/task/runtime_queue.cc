@@ -42,6 +42,7 @@ void RuntimeQueue::start_next() {
 
 void RuntimeQueue::start(Waiting waiting) {
   ++busy_;
+  if (waiting.call.moves_process) migration_.expect();
   auto counted = std::make_shared<bool>(true);
   const auto leave = [this, counted, alive = alive_] {
     if (!*alive || !std::exchange(*counted, false)) return;

@@ -9,6 +9,7 @@
 
 #include "oci/loop.h"
 #include "oci/runc.h"
+#include "shim/cgroups/migration.h"
 #include "shim/reaper.h"
 
 namespace moat::shim {
@@ -33,6 +34,7 @@ class RuntimeQueue {
 
   oci::Loop& loop_;
   Reaper& reaper_;
+  Migration migration_;
   const std::size_t limit_;
   std::size_t busy_ = 0;
   bool posted_ = false;

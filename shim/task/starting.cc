@@ -136,9 +136,12 @@ void Start::exec_ready(Status ready) {
   // Execs run side by side: each has a log of its own, or one's failure would be told as another's.
   oci::RuncConfig config = container->runc;
   config.log = exec_file(".log.json");
-  tasks.run({oci::runc_exec(config, {container->id, exec_file(".process.json"), exec_file(".pid"),
-                                     process->stdio->console_socket()}),
-             config.log, process->stdio->child_fds(), "", container->bundle},
+  oci::RuncCall runtime{
+      oci::runc_exec(config, {container->id, exec_file(".process.json"), exec_file(".pid"),
+                              process->stdio->console_socket()}),
+      config.log, process->stdio->child_fds(), "", container->bundle};
+  runtime.moves_process = true;
+  tasks.run(std::move(runtime),
             [self = shared_from_this()](Status status) { self->exec_done(std::move(status)); });
 }
 

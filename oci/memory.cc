@@ -27,6 +27,13 @@ int unmap_clean(dl_phdr_info* object, std::size_t, void* data) {
 
 }  // namespace
 
+void keep_heap_small() {
+  constexpr int kEarly = 64 << 10;
+  ::mallopt(M_ARENA_MAX, 1);
+  ::mallopt(M_TRIM_THRESHOLD, kEarly);
+  ::mallopt(M_MMAP_THRESHOLD, kEarly);
+}
+
 void let_go_of_memory() {
   ::malloc_trim(0);
   auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));

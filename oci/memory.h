@@ -8,4 +8,8 @@ namespace moat::oci {
 // used again is mapped again from the page cache, for less than a microsecond a page.
 void let_go_of_memory();
 
+// One arena, and what is freed goes back to the system early. For a process with one busy thread,
+// before it allocates much.
+void keep_heap_small();
+
 }  // namespace moat::oci

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -95,9 +96,21 @@ Status send_packet(int socket, std::string_view data, const std::vector<int>& fd
   return {};
 }
 
+namespace {
+
+// A message is a few hundred bytes and may be a policy: only what is there is made room for, zeroed
+// and resident from then on. A stream does not tell what is there, and has no messages to cut.
+std::size_t room_for_next(int socket, std::size_t limit) {
+  constexpr std::size_t kUsual = 16U << 10;
+  const ssize_t waiting = ::recv(socket, nullptr, 0, MSG_PEEK | MSG_TRUNC);
+  return std::min(limit, waiting > 0 ? static_cast<std::size_t>(waiting) : kUsual);
+}
+
+}  // namespace
+
 Result<Packet> receive_packet(int socket, std::size_t limit) {
   Packet packet;
-  packet.data.resize(limit);
+  packet.data.resize(room_for_next(socket, limit));
   iovec part{packet.data.data(), packet.data.size()};
   alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * kMaxFds)] = {};
   msghdr message{};

@@ -1,7 +1,6 @@
 #include "shim/server.h"
 
 #include <fcntl.h>
-#include <malloc.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
@@ -13,6 +12,7 @@
 #include <csignal>
 #include <cstdio>
 
+#include "oci/memory.h"
 #include "oci/socket.h"
 #include "oci/sys.h"
 #include "shim/events/publisher.h"
@@ -165,10 +165,7 @@ class ShimServer {
 };
 
 Status serve(const CommandLine& line) {
-  // One thread: one arena; what is freed goes back to the system early.
-  ::mallopt(M_ARENA_MAX, 1);
-  ::mallopt(M_TRIM_THRESHOLD, 64 << 10);
-  ::mallopt(M_MMAP_THRESHOLD, 64 << 10);
+  oci::keep_heap_small();
   ::prctl(PR_SET_NAME, "containerd-shim");  // "exe" otherwise: the way it was started
   log_to_fifo("log");
   ::unsetenv("NOTIFY_SOCKET");  // containerd's, and not for the runtime

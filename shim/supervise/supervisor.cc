@@ -1,7 +1,6 @@
 // The supervisor process: messages from the shim in, questions of the kernel answered. It creates
 // nothing privileged; it only holds what the shim hands it.
 #include <linux/capability.h>
-#include <malloc.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -124,7 +123,7 @@ void Supervisor::tell_status(std::uint64_t ticket) {
 }  // namespace
 
 int supervisor_main(int, char**) {
-  ::mallopt(M_ARENA_MAX, 1);
+  oci::keep_heap_small();
   ::signal(SIGPIPE, SIG_IGN);
   // Ends with its socket, not with the terminal's or the node's signals: they are for the shim.
   for (const int signal : {SIGTERM, SIGINT, SIGHUP}) ::signal(signal, SIG_IGN);

@@ -43,10 +43,10 @@ fetch_contestants() {
   fetch_tools
   RUNC_FOLDER=$MOAT_TOOLS/usr/sbin
   [[ $SUITE == bookworm ]] || {
-    with_cache_lock fetch_debs "$SUITE" "$SUITE-containerd" containerd runc
-    MOAT_TOOLS=$MOAT_CACHE/tools/$SUITE-containerd
+    with_cache_lock fetch_debs "$SUITE" "$SUITE" containerd runc
+    MOAT_TOOLS=$MOAT_CACHE/tools/$SUITE
   }
-  TOOLS_PATH=$MOAT_TOOLS/usr/bin:$RUNC_FOLDER
+  TOOLS_PATH=$RUNC_FOLDER:$MOAT_TOOLS/usr/bin
   STOCK_SHIM=$MOAT_TOOLS/usr/bin/containerd-shim-runc-v2
   PATH=$RUNC_FOLDER:$PATH
 }

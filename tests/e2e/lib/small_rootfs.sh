@@ -17,14 +17,14 @@ small_rootfs() {
   done
 }
 
-# small_image ROOTFS NAME: the same as an image in the private containerd, of one layer.
+# small_image ROOTFS NAME [PROGRAM]: the same as an image in the private containerd, of one layer.
 small_image() {
   local dir layer
   dir=$(mktemp -d "$RUN_DIR/image.XXXX")
   tar -C "$1" -cf "$dir/layer.tar" .
   layer=$(sha256sum <"$dir/layer.tar" | cut -d' ' -f1)
-  printf '{"architecture":"%s","os":"linux","config":{"Cmd":["/bin/sh"]},"rootfs":{"type":"layers","diff_ids":["sha256:%s"]}}' \
-    "$(dpkg --print-architecture)" "$layer" >"$dir/config.json"
+  printf '{"architecture":"%s","os":"linux","config":{"Cmd":["%s"]},"rootfs":{"type":"layers","diff_ids":["sha256:%s"]}}' \
+    "$(dpkg --print-architecture)" "${3:-/bin/sh}" "$layer" >"$dir/config.json"
   printf '[{"Config":"config.json","RepoTags":["%s"],"Layers":["layer.tar"]}]' "$2" >"$dir/manifest.json"
   tar -C "$dir" -cf "$dir/image.tar" manifest.json config.json layer.tar
   ctr_ image import --digests --snapshotter overlayfs "$dir/image.tar" >/dev/null

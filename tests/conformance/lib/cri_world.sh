@@ -69,7 +69,7 @@ disabled_plugins = ["io.containerd.internal.v1.opt", "io.containerd.internal.v1.
   disable_apparmor = true
 $(sandbox_image)
 [plugins."$runtime".cni]
-  bin_dir = "$MOAT_CACHE/tools/cni/usr/lib/cni"
+$(cni_folder)
   conf_dir = "$RUN_DIR/cni/conf"
 [plugins."$runtime".containerd.runtimes.runc]
   runtime_type = "io.containerd.runc.v2"
@@ -85,6 +85,11 @@ sandbox_image() {
   fi
 }
 
+cni_folder() {
+  local folder=\"$MOAT_CACHE/tools/cni/usr/lib/cni\"
+  if [[ $CONTAINERD_VERSION == 2.* ]]; then echo "  bin_dirs = [$folder]"; else echo "  bin_dir = $folder"; fi
+}
+
 # Both registrations: by name, and as runc with another path.
 moat_handler() {
   echo "[plugins.\"$1\".containerd.runtimes.$2]"
@@ -97,6 +102,9 @@ moat_handler() {
     echo "  runtime_path = \"$MOAT_BIN/containerd-shim-moat-v2\""
   fi
 }
+
+# containerd 1.6 knows the key runtime_path and does not heed it: the stock shim would run.
+by_path() { [[ $CONTAINERD_VERSION == 1.6 ]] && echo moat || echo moat-path; }
 
 start_daemon() {
   PATH=$MOAT_BIN:$SUITE_PATH:$PATH setsid "$SUITE_BIN/containerd" --config "$RUN_DIR/containerd.toml" \

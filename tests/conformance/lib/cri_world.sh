@@ -148,7 +148,7 @@ end_e2e() {
   [[ -n ${RUN_DIR:-} ]] || return 0
   trap '' INT TERM
   ((BROKEN == 0)) || [[ -z ${MOAT_KEEP:-} ]] || cp -rxT "$RUN_DIR" "$MOAT_KEEP" || true
-  kill -KILL -1 2>/dev/null || true
+  { kill -KILL -1 && wait; } 2>/dev/null || true
   remove_cgroups
   umount --recursive --lazy "$RUN_DIR"
   rmdir "$RUN_DIR"

@@ -3,8 +3,8 @@
 # stock shim.
 set -euo pipefail
 TESTS=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-for part in lib/{common,apt,build,containerd,kernel} e2e/lib/{checks,small_rootfs} \
-  conformance/lib/{suites,cri_world,cri_pods,cri_story,cri_handlers}; do
+for part in lib/{common,apt,build,containerd,kernel,suites} e2e/lib/{checks,small_rootfs} lib/node \
+  conformance/lib/{cri_pods,cri_story,cri_handlers}; do
   # shellcheck source=/dev/null
   source "$TESTS/$part.sh"
 done

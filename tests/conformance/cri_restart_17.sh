@@ -2,8 +2,8 @@
 # containerd 1.7 (Debian 13's) ends, asked to or not, and begins again under running pods.
 set -euo pipefail
 TESTS=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-for part in lib/{common,apt,build,containerd,kernel} e2e/lib/{checks,small_rootfs} \
-  conformance/lib/{suites,cri_world,cri_pods,cri_restarts}; do
+for part in lib/{common,apt,build,containerd,kernel,suites} e2e/lib/{checks,small_rootfs} lib/node \
+  conformance/lib/{cri_pods,cri_restarts}; do
   # shellcheck source=/dev/null
   source "$TESTS/$part.sh"
 done

@@ -3,8 +3,8 @@
 # is the same as under the stock shim.
 set -euo pipefail
 TESTS=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-for part in lib/{common,apt,build,containerd,kernel} e2e/lib/{checks,small_rootfs} \
-  conformance/lib/{suites,cri_world,cri_pods}; do
+for part in lib/{common,apt,build,containerd,kernel,suites} e2e/lib/{checks,small_rootfs} lib/node \
+  conformance/lib/cri_pods; do
   # shellcheck source=/dev/null
   source "$TESTS/$part.sh"
 done

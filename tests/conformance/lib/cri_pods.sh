@@ -1,6 +1,28 @@
 # shellcheck shell=bash disable=SC2034
 # Pods as the kubelet would make them: the configurations, the calls, what came of them.
 
+# begin_cri VERSION "$@": a node with images.
+begin_cri() {
+  begin_node "$@"
+  make_images
+}
+
+make_images() {
+  mkdir -p "$RUN_DIR/pause" "$RUN_DIR/app"
+  cp "$MOAT_BIN/tools/pause" "$RUN_DIR/pause/pause"
+  SMALL_PROGRAMS+=(tail tr mount id)
+  small_rootfs "$RUN_DIR/app"
+  mkdir -p "$RUN_DIR"/app/{models,data,usr/lib,var/log,var/tmp,root,run}
+  chmod 1777 "$RUN_DIR/app/tmp" "$RUN_DIR/app/var/tmp"
+  cp "$MOAT_BIN/victims/model_server" "$RUN_DIR/app/bin/model_server"
+  "$MOAT_BIN/victims/model_server" plant "$RUN_DIR/app"
+  printf '\177ELF%4092s' honest >"$RUN_DIR/app/usr/lib/libhonest.so"
+  echo root:x:0:0:root:/root:/bin/sh >"$RUN_DIR/app/etc/passwd"
+  # The entry is what a pod starts that names no command.
+  small_image "$RUN_DIR/pause" moat.test/pause:1 /pause
+  small_image "$RUN_DIR/app" moat.test/app:1
+}
+
 # run_pod NAME HANDLER [ANNOTATIONS [JQ]]: POD, its id, and POD_CONFIG, which JQ may change.
 run_pod() {
   POD=

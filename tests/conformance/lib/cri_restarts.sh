@@ -2,6 +2,7 @@
 # containerd ends and begins again under running pods: what runs goes on, what ended meanwhile is
 # told, and nothing is left in the end.
 
+# shellcheck disable=SC2016  # the container's shell expands it
 COUNTING='trap "exit 6" TERM; n=0; while :; do n=$((n + 1)); echo "line $n"; sleep 0.1; done'
 
 # What ends while nobody looks: after a file is there, with a code.

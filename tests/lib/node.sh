@@ -1,11 +1,11 @@
 # shellcheck shell=bash disable=SC2034
-# A node for one test: containerd with its CRI plugin, a pod network, two images. It has its own
-# network, mounts and processes, so that whatever happens in it ends with it.
+# A node for one test: containerd with its CRI plugin and a pod network. It has its own network,
+# mounts and processes, so that whatever happens in it ends with it.
 
 CRI_CALL=$MOAT_BIN/tools/cri_call
 
-# begin_cri VERSION "$@": the script goes on in the node's namespaces, with its containerd running.
-begin_cri() {
+# begin_node VERSION "$@": the script goes on in the node's namespaces, with its containerd running.
+begin_node() {
   local version=$1
   shift
   need_root "$@"
@@ -24,12 +24,11 @@ begin_cri() {
   trap 'exit 143' TERM HUP
   make_node
   start_daemon
-  make_images
 }
 
 # The tmpfs mounts hide what the machine has there, and can be an overlay's upper layer anywhere.
 make_node() {
-  CTR_NAMESPACE=moat-${RUN_DIR##*.}  # the pods' cgroup
+  CTR_NAMESPACE=moat-${RUN_DIR##*.}  # the cgroup of all containers
   mount -t tmpfs -o mode=711 moat-node "$RUN_DIR"
   mount -t tmpfs -o mode=755 moat-node /run
   mkdir -p "$RUN_DIR"/{etc/policies,log,run,pods,cni/conf,lib} /run/netns
@@ -127,22 +126,6 @@ stop_daemon() {
 cri() { "$CRI_CALL" "$RUN_DIR/c" "$@"; }
 ctr_() { timeout 60 "$SUITE_BIN/ctr" -a "$RUN_DIR/c" -n k8s.io "$@"; }
 
-make_images() {
-  mkdir -p "$RUN_DIR/pause" "$RUN_DIR/app"
-  cp "$MOAT_BIN/tools/pause" "$RUN_DIR/pause/pause"
-  SMALL_PROGRAMS+=(tail tr mount id)
-  small_rootfs "$RUN_DIR/app"
-  mkdir -p "$RUN_DIR"/app/{models,data,usr/lib,var/log,var/tmp,root,run}
-  chmod 1777 "$RUN_DIR/app/tmp" "$RUN_DIR/app/var/tmp"
-  cp "$MOAT_BIN/victims/model_server" "$RUN_DIR/app/bin/model_server"
-  "$MOAT_BIN/victims/model_server" plant "$RUN_DIR/app"
-  printf '\177ELF%4092s' honest >"$RUN_DIR/app/usr/lib/libhonest.so"
-  echo root:x:0:0:root:/root:/bin/sh >"$RUN_DIR/app/etc/passwd"
-  # The entry is what a pod starts that names no command.
-  small_image "$RUN_DIR/pause" moat.test/pause:1 /pause
-  small_image "$RUN_DIR/app" moat.test/app:1
-}
-
 # The node's processes and mounts end with its namespaces. Its cgroups are the machine's.
 end_e2e() {
   [[ -n ${RUN_DIR:-} ]] || return 0
@@ -155,12 +138,12 @@ end_e2e() {
   RUN_DIR=
 }
 
-# node_leftovers: a line for everything of a pod that is still there.
+# node_leftovers: a line for everything of a container that is still there.
 node_leftovers() {
   local proc
   for proc in /proc/[0-9]*; do
     [[ ! -r $proc/cgroup ]] || ! grep -q "/$CTR_NAMESPACE/" "$proc/cgroup" 2>/dev/null ||
-      echo "in a pod's cgroup: $(tr '\0' ' ' <"$proc/cmdline")"
+      echo "in a container's cgroup: $(tr '\0' ' ' <"$proc/cmdline")"
     [[ $(tr '\0' ' ' 2>/dev/null <"$proc/cmdline") != *containerd-shim-* ]] ||
       echo "process $(tr '\0' ' ' <"$proc/cmdline")"
   done
@@ -168,7 +151,7 @@ node_leftovers() {
   own_cgroups | sed -n "s|.*/$CTR_NAMESPACE/.|cgroup &|p"
   find "$MOAT_STATE_DIR" "$RUN_DIR/state/io.containerd.runtime.v2.task" /run/containerd -not -type d \
     -printf '%y %p\n' 2>/dev/null || true
-  find /run/containerd/runc/k8s.io -mindepth 1 -printf 'runtime %p\n' 2>/dev/null || true
+  find /run/containerd/runc /run/docker/runtime-runc -mindepth 2 -printf 'runtime %p\n' 2>/dev/null || true
   ip -br link | grep -E '^veth' || true
 }
 no_node_leftovers() { [[ -z $(node_leftovers) ]]; }

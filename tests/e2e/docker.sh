@@ -67,9 +67,11 @@ tell_story() {
   SINCE=$(date +%s.%N)
   in_front
   in_background
+  told_events 1 update
   restarts
+  SINCE=$(date +%s.%N)
   ends
-  told_events
+  told_events 4 destroy
   check "$TELLER: nothing is left: processes, mounts, cgroups, sockets, runtime state" docker_leaves_nothing
 }
 
@@ -133,7 +135,7 @@ restarts() {
   shows "no line of the log is missing" "" "$(docker_ logs counter | awk '$2 != last + 1 {print "after", last, "comes:", $0} {last = $2}')"
 }
 same_process() { if [[ $(inspected counter '{{.State.Pid}}') == "$1" ]]; then echo same; else echo another; fi; }
-exec_works() { docker_ exec counter /bin/true 2>/dev/null; }
+exec_works() { docker_ exec counter /bin/true >/dev/null 2>&1; }
 
 ends() {
   docker_ stop -t 10 counter >/dev/null
@@ -153,16 +155,19 @@ ends() {
   shows "all are removed" "counter deaf ending greedy" "$(docker_ rm counter deaf ending greedy | paste -sd' ')"
 }
 
-# Those in front have names of Docker's making; each container's own order is kept.
+# told_events COUNT EVENT: what Docker told since SINCE, when so many of one kind are among it. Those in
+# front have names of Docker's making; each container's own order is kept. When Docker tells of its
+# own `stop` is chance.
 told_events() {
-  wait_until 5 all_destroyed || true
-  events_since | sed -E '/^(counter|ending|deaf|greedy) /!s/^[^ ]+ /one /; s/ <no value>$//' | sort -s -k1,1 >>"$STORY"
+  wait_until 5 events_reach "$@" || true
+  events_since | sed -E '/^(counter|ending|deaf|greedy) /!s/^[^ ]+ /one /; s/ <no value>$//; / stop$/d' |
+    sort -s -k1,1 >>"$STORY"
 }
 events_since() {
   docker_ events --since "$SINCE" --until "$(date +%s.%N)" --filter type=container \
     --format '{{.Actor.Attributes.name}} {{.Action}} {{.Actor.Attributes.exitCode}}'
 }
-all_destroyed() { (($(events_since | grep -c ' destroy ') == $(events_since | grep -c ' create '))); }
+events_reach() { (($(events_since | grep -c " $2 ") == $1)); }
 
 docker_leaves_nothing() { wait_until 5 no_docker_leftovers || nothing docker_leftovers; }
 no_docker_leftovers() { [[ -z $(docker_leftovers) ]]; }

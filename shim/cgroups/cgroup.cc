@@ -20,10 +20,10 @@ namespace moat::shim {
 
 namespace {
 
-constexpr std::string_view kRoot = "/sys/fs/cgroup";
 constexpr int kMaxDepth = 16;          // deeper than any payload's own nesting needs to be
 constexpr int kMaxKillRounds = 50;     // a fork bomb is beaten by the freezer, not by more rounds
 constexpr std::size_t kMaxHeld = 128;  // descriptors at a time: the usual limit is 1024
+constexpr std::size_t kMaxFile = 1U << 20;  // a line per processor or block device
 
 bool is_folder(const std::string& path) {
   struct stat status {};
@@ -32,7 +32,7 @@ bool is_folder(const std::string& path) {
 
 bool is_unified() {
   struct statfs status {};
-  return ::statfs(kRoot.data(), &status) == 0 && status.f_type == CGROUP2_SUPER_MAGIC;
+  return ::statfs(kCgroupRoot.data(), &status) == 0 && status.f_type == CGROUP2_SUPER_MAGIC;
 }
 
 // The path of one hierarchy in /proc/PID/cgroup; `controller` is empty for version 2.
@@ -74,21 +74,41 @@ void read_pids(const std::string& folder, int depth, std::vector<pid_t>& pids) {
 
 }  // namespace
 
+std::string Cgroup::folder_of(std::string_view text, std::string_view controller,
+                              const Machine& machine) {
+  const std::string path(path_in(text, machine.unified ? std::string_view() : controller));
+  const std::string own(path_in(machine.own, machine.unified ? std::string_view() : controller));
+  if (path.size() < 2 || (own + "/").starts_with(path + "/")) return {};
+  std::string folder(machine.root);
+  if (!machine.unified) folder += "/" + std::string(controller.empty() ? "unified" : controller);
+  folder += path;
+  return machine.exists(folder) ? folder : std::string();
+}
+
 std::string Cgroup::folder_in(std::string_view text, const Machine& machine) {
-  constexpr std::array<std::string_view, 4> kControllers{"pids", "freezer", "devices", "memory"};
-  const auto usable = [&](std::string_view controller, const std::string& prefix) {
-    const std::string path(path_in(text, controller));
-    const std::string own = std::string(path_in(machine.own, controller)) + "/";
-    if (path.size() < 2 || own.starts_with(path + "/")) return std::string();
-    std::string folder = std::string(machine.root) + prefix + path;
-    return machine.exists(folder) ? folder : std::string();
-  };
-  if (machine.unified) return usable("", "");
+  // The unified one of a hybrid last: not every runtime puts a container there.
+  constexpr std::array<std::string_view, 5> kControllers{"pids", "freezer", "devices", "memory",
+                                                         ""};
   for (const std::string_view controller : kControllers) {
-    std::string folder = usable(controller, "/" + std::string(controller));
+    std::string folder = folder_of(text, controller, machine);
     if (!folder.empty()) return folder;
   }
-  return usable("", "/unified");
+  return {};
+}
+
+Result<Cgroup> Cgroup::in(std::string_view text, const Machine& machine) {
+  constexpr std::array<std::string_view, 9> kControllers{
+      "cpu", "cpuacct", "memory", "pids", "blkio", "rdma", "hugetlb", "freezer", ""};
+  Cgroup cgroup;
+  cgroup.unified_ = machine.unified;
+  cgroup.root_ = machine.root;
+  cgroup.folder_ = folder_in(text, machine);
+  if (cgroup.folder_.empty()) return fail(Code::NotFound, "no cgroup of its own");
+  if (machine.unified) return cgroup;
+  for (const std::string_view controller : kControllers)
+    if (std::string folder = folder_of(text, controller, machine); !folder.empty())
+      cgroup.folders_.emplace_back(controller, std::move(folder));
+  return cgroup;
 }
 
 Result<Cgroup> Cgroup::of_process(pid_t pid) {
@@ -96,15 +116,37 @@ Result<Cgroup> Cgroup::of_process(pid_t pid) {
   if (!text) return fail(text.error());
   const auto own = oci::read_file("/proc/self/cgroup", 1U << 16);
   if (!own) return fail(own.error());
-  const bool unified = is_unified();
-  std::string folder = folder_in(*text, {kRoot, unified, *own, is_folder});
-  if (folder.empty())
-    return fail(Code::NotFound, "process " + std::to_string(pid) + " has no cgroup of its own");
-  std::string freezer;
-  const std::string_view path = unified ? std::string_view() : path_in(*text, "freezer");
-  if (path.size() > 1)
-    freezer = std::string(kRoot) + "/freezer" + std::string(path) + "/freezer.state";
-  return Cgroup(std::move(folder), std::move(freezer));
+  auto cgroup = in(*text, {kCgroupRoot, is_unified(), *own, is_folder});
+  if (!cgroup) return fail(std::move(cgroup.error()).in("process " + std::to_string(pid)));
+  return cgroup;
+}
+
+const std::string& Cgroup::folder(std::string_view controller) const {
+  static const std::string kNone;
+  if (unified_) return folder_;
+  const auto found =
+      std::ranges::find(folders_, controller, [](const auto& it) { return it.first; });
+  return found == folders_.end() ? kNone : found->second;
+}
+
+std::optional<std::string> Cgroup::read(std::string_view controller, std::string_view file) const {
+  const std::string& in_folder = folder(controller);
+  if (in_folder.empty()) return {};
+  auto text = oci::read_file(in_folder + "/" + std::string(file), kMaxFile);
+  if (!text) return {};
+  return std::move(*text);
+}
+
+Status Cgroup::write(std::string_view controller, std::string_view file,
+                     std::string_view text) const {
+  const std::string& in_folder = folder(controller);
+  const std::string path = in_folder + "/" + std::string(file);
+  if (in_folder.empty()) return fail(Code::NotFound, path + ": no such controller");
+  auto opened = oci::open_file(path, O_WRONLY);
+  if (!opened) return fail(std::move(opened.error()));
+  auto written = oci::write_all(opened->raw(), text);
+  if (!written) return fail(std::move(written.error()).in(path));
+  return {};
 }
 
 std::vector<pid_t> Cgroup::pids() const {
@@ -114,9 +156,7 @@ std::vector<pid_t> Cgroup::pids() const {
 }
 
 void Cgroup::thaw() const {
-  if (freezer_.empty()) return;
-  if (const auto state = oci::open_file(freezer_, O_WRONLY))
-    (void)oci::write_all(state->raw(), "THAWED");
+  if (!unified_) (void)write("freezer", "freezer.state", "THAWED");
 }
 
 // A number may have been freed and given away since it was read: each is held by a descriptor

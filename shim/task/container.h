@@ -8,6 +8,9 @@
 
 #include "oci/runc.h"
 #include "shim/cgroups/cgroup.h"
+#include "shim/cgroups/manager.h"
+#include "shim/cgroups/oom_watch.h"
+#include "shim/cgroups/stats.h"
 #include "shim/supervise/guard.h"
 #include "shim/task/options.h"
 #include "shim/task/process.h"
@@ -25,7 +28,10 @@ struct Container {
   std::map<std::string, std::shared_ptr<Process>> execs;
   std::unique_ptr<Guarded> guarded;  // null: not supervised
   std::optional<Cgroup> cgroup;
-  std::optional<ExitRecord> init_exit;  // known, but told only after every exec's
+  std::unique_ptr<CgroupManager> manager;  // null: it cannot be frozen
+  std::unique_ptr<OomWatch> oom;           // null: memory is not controlled here
+  std::optional<Stats> last_stats;         // as far as any were read
+  std::optional<ExitRecord> init_exit;     // known, but told only after every exec's
 
   [[nodiscard]] StdioPlace stdio_place(oci::Loop& loop, Reaper& reaper,
                                        const std::string& ns) const {

@@ -7,8 +7,10 @@
 #include "oci/memory.h"
 #include "oci/spec.h"
 #include "oci/sys.h"
+#include "shim/cgroups/controllers.h"
 #include "shim/log.h"
 #include "shim/proto/events.pb.h"
+#include "shim/task/oom.h"
 
 namespace moat::shim {
 
@@ -168,8 +170,19 @@ void Creation::runtime_done(Status status) {
   if (!adopted) return undo(std::move(adopted.error()).in(kFailed), true);
   if (init.stdin_closed) init.stdio->close_stdin();
   // Without a cgroup of its own (no controller at all) only its processes' descriptors are left.
-  if (auto cgroup = Cgroup::of_process(init.pid)) container_->cgroup = std::move(*cgroup);
+  if (auto cgroup = Cgroup::of_process(init.pid)) take_cgroup(std::move(*cgroup));
   finish(container_->guarded ? container_->guarded->created(init.pid) : Status());
+}
+
+void Creation::take_cgroup(Cgroup cgroup) {
+  const auto enabled = enable_controllers(cgroup);
+  if (!enabled)
+    log_warning("not every controller is given to the container",
+                {{"id", container_->id}, {"error", enabled.error().what}});
+  container_->cgroup = std::move(cgroup);
+  container_->manager = manage_files(tasks_.loop, *container_->cgroup);
+  // At once: what is started next may be dead for want of memory a moment later.
+  tell_oom_kills(tasks_, *container_);
 }
 
 void Creation::finish(Status guarded) {

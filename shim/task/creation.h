@@ -24,6 +24,7 @@ class Creation : public std::enable_shared_from_this<Creation> {
   void streams_ready(Status status);
   void run_runtime();
   void runtime_done(Status status);
+  void take_cgroup(Cgroup cgroup);
   void finish(Status guarded);
   void publish() const;
 

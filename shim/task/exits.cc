@@ -3,11 +3,13 @@
 #include <sys/epoll.h>
 
 #include <charconv>
+#include <csignal>
 
 #include "oci/spawn.h"
 #include "oci/sys.h"
 #include "shim/log.h"
 #include "shim/proto/events.pb.h"
+#include "shim/task/stats.h"
 
 namespace moat::shim {
 
@@ -62,8 +64,14 @@ void Exits::ended(const std::shared_ptr<Container>& container,
   }
   discard(*process);
   if (process->stdio) process->stdio->process_exited();
+  // Told before the exit: whoever waits for that asks at once what it was.
+  constexpr std::uint32_t kKilled = 128 + SIGKILL;
+  if (container->oom) container->oom->check(record.status == kKilled);
   if (process == container->init) {
     container->init_exit = record;  // from here on no exec starts
+    keep_last_stats(*container);
+    // What is frozen beside it could not die.
+    if (container->cgroup) container->cgroup->thaw();
     if (!container->private_pids) container->kill_all();
   } else {
     tell(*container, *process, record);

@@ -9,27 +9,29 @@ namespace {
 
 struct Change {
   Request request;
-  oci::RuncCall runtime;
-  std::string_view failed;          // what a failure's text begins with
-  std::function<void()> begun;      // before the runtime runs
-  std::function<void(bool)> ended;  // after it, told whether it succeeded
+  std::string_view failed;                        // what a failure's text begins with
+  std::function<void(CgroupManager::Done)> act;   // in the kernel, or by the runtime
+  std::function<void()> begun = [] {};            // before it
+  std::function<void(bool)> ended = [](bool) {};  // after it, told whether it succeeded
 };
 
-void perform(Tasks& tasks, const std::shared_ptr<Container>& container, Change change,
-             ttrpc::Call call) {
+void perform(const std::shared_ptr<Container>& container, Change change, ttrpc::Call call) {
   struct Operation {
     Change change;
     ttrpc::Call call;
     Turnstile::Ticket ticket;
   };
   auto operation = std::make_shared<Operation>(Operation{std::move(change), std::move(call), {}});
-  container->init->turnstile.enter([&tasks, container, operation](Turnstile::Ticket ticket) {
+  container->init->turnstile.enter([container, operation](Turnstile::Ticket ticket) {
     operation->ticket = std::move(ticket);
     auto allowed = check(container->init->state, operation->change.request);
     if (!allowed) return operation->call.fail(std::move(allowed.error()));
-    if (operation->change.begun) operation->change.begun();
-    tasks.run(operation->change.runtime, [operation](Status status) {
-      if (operation->change.ended) operation->change.ended(status.has_value());
+    operation->change.begun();
+    operation->change.act([container, operation](Status status) {
+      operation->change.ended(status.has_value());
+      // A group whose last process has gone counts as frozen, or as thawed.
+      if (status && container->init_exit && operation->change.request != Request::Update)
+        status = check(State::Stopped, operation->change.request);
       if (status) return operation->call.ok();
       operation->call.fail(std::move(status.error()).in(operation->change.failed));
     });
@@ -37,8 +39,27 @@ void perform(Tasks& tasks, const std::shared_ptr<Container>& container, Change c
 }
 
 // Its init may have ended meanwhile: that state is final.
-void set_state(Process& init, State state) {
-  if (init.state != State::Stopped) init.state = state;
+void set_state(Container& container, State state) {
+  if (!container.init_exit) container.init->state = state;
+}
+
+std::function<void(CgroupManager::Done)> by_runtime(Tasks& tasks,
+                                                    const std::shared_ptr<Container>& container,
+                                                    oci::Argv argv, std::string input = "") {
+  return [&tasks, container, argv = std::move(argv),
+          input = std::move(input)](CgroupManager::Done done) {
+    tasks.run({argv, container->runc.log, {}, input}, std::move(done));
+  };
+}
+
+// Without a freezer only the runtime is left to say so in its own words.
+std::function<void(CgroupManager::Done)> by_kernel(
+    Tasks& tasks, const std::shared_ptr<Container>& container,
+    void (CgroupManager::*change)(CgroupManager::Done), oci::Argv otherwise) {
+  if (!container->manager) return by_runtime(tasks, container, std::move(otherwise));
+  return [container, change](CgroupManager::Done done) {
+    (*container->manager.*change)(std::move(done));
+  };
 }
 
 }  // namespace
@@ -46,32 +67,34 @@ void set_state(Process& init, State state) {
 void pause_container(Tasks& tasks, const std::shared_ptr<Container>& container, ttrpc::Call call) {
   Change change;
   change.request = Request::Pause;
-  change.runtime = {oci::runc_pause(container->runc, container->id), container->runc.log, {}, ""};
+  change.act = by_kernel(tasks, container, &CgroupManager::freeze,
+                         oci::runc_pause(container->runc, container->id));
   change.failed = "OCI runtime pause failed";
-  change.begun = [container] { set_state(*container->init, State::Pausing); };
+  change.begun = [container] { set_state(*container, State::Pausing); };
   change.ended = [&tasks, container](bool paused) {
-    set_state(*container->init, paused ? State::Paused : State::Running);
-    if (!paused) return;
+    set_state(*container, paused ? State::Paused : State::Running);
+    if (!paused || container->init_exit) return;
     containerd::events::TaskPaused event;
     event.set_container_id(container->id);
     tasks.events.publish("/tasks/paused", "containerd.events.TaskPaused", event);
   };
-  perform(tasks, container, std::move(change), std::move(call));
+  perform(container, std::move(change), std::move(call));
 }
 
 void resume_container(Tasks& tasks, const std::shared_ptr<Container>& container, ttrpc::Call call) {
   Change change;
   change.request = Request::Resume;
-  change.runtime = {oci::runc_resume(container->runc, container->id), container->runc.log, {}, ""};
+  change.act = by_kernel(tasks, container, &CgroupManager::thaw,
+                         oci::runc_resume(container->runc, container->id));
   change.failed = "OCI runtime resume failed";
   change.ended = [&tasks, container](bool resumed) {
-    if (!resumed) return;
-    set_state(*container->init, State::Running);
+    if (!resumed || container->init_exit) return;
+    set_state(*container, State::Running);
     containerd::events::TaskResumed event;
     event.set_container_id(container->id);
     tasks.events.publish("/tasks/resumed", "containerd.events.TaskResumed", event);
   };
-  perform(tasks, container, std::move(change), std::move(call));
+  perform(container, std::move(change), std::move(call));
 }
 
 void update_container(Tasks& tasks, const std::shared_ptr<Container>& container,
@@ -80,12 +103,10 @@ void update_container(Tasks& tasks, const std::shared_ptr<Container>& container,
   if (!checked) return call.fail(std::move(checked.error()));
   Change change;
   change.request = Request::Update;
-  change.runtime = {oci::runc_update(container->runc, container->id),
-                    container->runc.log,
-                    {},
-                    std::move(resources)};
+  change.act = by_runtime(tasks, container, oci::runc_update(container->runc, container->id),
+                          std::move(resources));
   change.failed = "OCI runtime update failed";
-  perform(tasks, container, std::move(change), std::move(call));
+  perform(container, std::move(change), std::move(call));
 }
 
 }  // namespace moat::shim

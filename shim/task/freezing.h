@@ -1,4 +1,5 @@
-// Pause, Resume and Update of a whole container, through the runtime.
+// Pause and Resume of a whole container, through whoever manages its cgroup; Update, through the
+// runtime.
 #pragma once
 
 #include <memory>

@@ -13,6 +13,7 @@
 #include "shim/task/removal.h"
 #include "shim/task/signals.h"
 #include "shim/task/starting.h"
+#include "shim/task/stats.h"
 
 namespace moat::shim {
 
@@ -246,7 +247,7 @@ void TaskService::update(ttrpc::Call call, const task::UpdateTaskRequest& reques
 void TaskService::stats(ttrpc::Call call, const task::StatsRequest& request) {
   const auto container = tasks_.find(request.id());
   if (!container) return call.fail(container.error());
-  call.fail(Code::Unimplemented, "Stats is not supported yet");
+  answer_stats(**container, std::move(call));
 }
 
 void TaskService::checkpoint(ttrpc::Call call, const task::CheckpointTaskRequest& request) {

@@ -81,7 +81,7 @@ class FileManager : public CgroupManager {
     auto written = write(freezing);
     if (!written) return finish(std::move(written));
     if (!is_first()) watch_events();
-    look();
+    timer_ = loop_.after(milliseconds(0), [this] { look(); });
   }
 
   Status write(bool freezing) {

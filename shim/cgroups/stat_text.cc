@@ -78,15 +78,18 @@ std::optional<RdmaLine> parse_rdma(std::string_view line) {
   const auto words = split_words(line);
   if (words.size() != 3) return {};
   RdmaLine parsed{words[0]};
+  bool known = false;
   for (const std::string_view word : {words[1], words[2]}) {
     const std::size_t equals = std::min(word.size(), word.find('='));
     const auto value = parse_number(word.substr(std::min(word.size(), equals + 1)));
     if (!value || (*value > UINT32_MAX && *value != kNoLimit)) continue;
     const auto number = static_cast<std::uint32_t>(*value);
-    if (word.substr(0, equals) == "hca_handle") parsed.handles = number;
-    if (word.substr(0, equals) == "hca_object") parsed.objects = number;
+    const std::string_view key = word.substr(0, equals);
+    if (key == "hca_handle") parsed.handles = number;
+    if (key == "hca_object") parsed.objects = number;
+    known |= key == "hca_handle" || key == "hca_object";
   }
-  return parsed;
+  return known ? std::optional(parsed) : std::nullopt;
 }
 
 }  // namespace moat::shim

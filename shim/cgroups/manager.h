@@ -38,4 +38,9 @@ class CgroupManager {
 // Null when the group cannot be frozen: version 1 without the freezer.
 std::unique_ptr<CgroupManager> manage_files(oci::Loop& loop, const Cgroup& cgroup);
 
+// A unit of systemd's. `files`: for what systemd does not do; may be null.
+class SystemdBus;
+std::unique_ptr<CgroupManager> manage_unit(std::shared_ptr<SystemdBus> bus, const std::string& unit,
+                                           std::unique_ptr<CgroupManager> files);
+
 }  // namespace moat::shim

@@ -11,6 +11,7 @@
 #include "shim/cgroups/file_watch.h"
 #include "shim/cgroups/stat_text.h"
 #include "shim/cgroups/stats_v2.h"
+#include "shim/log.h"
 
 namespace moat::shim {
 
@@ -119,6 +120,12 @@ class OomV1 : public OomWatch {
   std::uint64_t kills_ = 0;
 };
 
+// No instance of inotify is left, say: check() still looks.
+void say(const Error& error) {
+  log_warning("kills for want of memory are noticed at a process's end only",
+              {{"error", error.what}});
+}
+
 }  // namespace
 
 Result<std::unique_ptr<OomWatch>> watch_oom(oci::Loop& loop, const Cgroup& cgroup,
@@ -126,12 +133,13 @@ Result<std::unique_ptr<OomWatch>> watch_oom(oci::Loop& loop, const Cgroup& cgrou
   if (cgroup.unified()) {
     auto watch = std::make_unique<OomV2>(cgroup, std::move(told));
     auto placed = watch->place(loop);
-    if (!placed) return fail(std::move(placed.error()));
+    if (!placed && placed.error().err == ENOENT) return fail(std::move(placed.error()));
+    if (!placed) say(placed.error());
     return watch;
   }
   auto watch = std::make_unique<OomV1>(loop, cgroup, std::move(told));
   auto placed = watch->place();
-  if (!placed) return fail(std::move(placed.error()));
+  if (!placed) say(placed.error());
   return watch;
 }
 

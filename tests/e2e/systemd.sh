@@ -1,0 +1,88 @@
+#!/usr/bin/env bash
+# The systemd cgroup driver, with a systemd of our own: process 1 of namespaces made for it, with a
+# version 2 tree, no bus and nothing of the machine's in reach. The machine's own init is not touched.
+set -euo pipefail
+TESTS=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+for part in lib/{common,apt,build,containerd,kernel} e2e/lib/{checks,bundles,small_rootfs,nested_systemd}; do
+  # shellcheck source=/dev/null
+  source "$TESTS/$part.sh"
+done
+
+end_world() { stop_systemd; }
+
+status_of() { ctr_ task ls | awk -v id="$1" '$1 == id {print $3}'; }
+is_status() { [[ $(status_of "$1") == "$2" ]]; }
+unit_property() { systemctl show "$UNIT" -p "$1" --value; }
+
+UNIT=moat-s1.scope
+GROUP=/sys/fs/cgroup/system.slice/$UNIT
+
+# What runs beside systemd, as one of its services.
+inside() {
+  RUN_DIR=$MOAT_RUN_DIR
+  mkdir -p "$RUN_DIR/in"
+  small_rootfs "$RUN_DIR/rootfs"
+  mkdir -p "$RUN_DIR/rootfs/tmp"
+  export MOAT_SOCKET_DIR=$RUN_DIR/s
+  start_containerd "$RUN_DIR"
+  # shellcheck disable=SC2016  # for the shell in there
+  check "a container starts under systemd" ctr_ run -d --runtime io.containerd.moat.v2 \
+    --cpu-shares 0 --cgroup system.slice:moat:s1 --annotation moat.dev/mode=off --env PATH=/bin --fifo-dir "$RUN_DIR/fifo" --rootfs "$RUN_DIR/rootfs" s1 /bin/sh -c 'while :; do echo x >>/tmp/out; done'
+  check "it lives in its scope" contains "$GROUP/cgroup.procs" "^$(ctr_ task ls | awk '$1 == "s1" {print $2}')\$"
+  check "which is systemd's" equals active "$(unit_property ActiveState)"
+  check "its processes are listed" test "$(ctr_ task ps s1 | wc -l)" -gt 1
+  check "its statistics are of version 2" contains <(stats_type s1) '^io.containerd.cgroups.v2.Metrics$'
+  check "pause succeeds" ctr_ task pause s1
+  check "systemd knows that it is frozen" equals frozen "$(unit_property FreezerState)"
+  check "and the kernel" contains "$GROUP/cgroup.events" '^frozen 1$'
+  check "the runtime agrees" equals paused "$(runc_ state s1 | jq -r .status)"
+  check "resume succeeds" ctr_ task resume s1
+  check "systemd knows that it runs" equals running "$(unit_property FreezerState)"
+  check "the shim loaded libsystemd" contains "/proc/$(shim_of s1)/maps" 'libsystemd\.so'
+  ctr_ task pause s1 || true
+  ctr_ task kill --signal KILL s1 || true
+  check "a kill ends what is paused" wait_until 5 is_status s1 STOPPED
+  check "systemd's removal is noticed" wait_until 5 grep -q 'removed the container.s unit.*s1' "$RUN_DIR/containerd.log"
+  check "its group is gone" test ! -e "$GROUP"
+  check "statistics are answered still" contains <(stats_type s1) '^io.containerd.cgroups.v2.Metrics$'
+  ctr_ task rm s1 >/dev/null 2>&1 || true
+  ctr_ container rm s1 || true
+
+  check "without the driver" ctr_ run -d --runtime io.containerd.moat.v2 --cpu-shares 0 --annotation moat.dev/mode=off \
+    --env PATH=/bin --fifo-dir "$RUN_DIR/fifo" --rootfs "$RUN_DIR/rootfs" s2 /bin/sleep 1000
+  check "the shim does not load libsystemd" nothing grep libsystemd "/proc/$(shim_of s2)/maps"
+  check "pause is the kernel's" ctr_ task pause s2
+  check "and says so" contains "/sys/fs/cgroup$(cgroup_of s2)/cgroup.freeze" '^1$'
+  check "resume as well" ctr_ task resume s2
+  ctr_ task rm --force s2 >/dev/null 2>&1 || true
+  ctr_ container rm s2 || true
+  stop_daemon
+  check "no scope is left" nothing systemctl list-units --no-legend --all "moat-*.scope"
+  echo "$CHECKED $BROKEN" >"$RUN_DIR/verdict"
+}
+
+runc_() { "$MOAT_TOOLS/usr/sbin/runc" --root "/run/containerd/runc/$CTR_NAMESPACE" "$@"; }
+cgroup_of() { sed -n 's/^0:://p' "/proc/$(ctr_ task ls | awk -v id="$1" '$1 == id {print $2}')/cgroup"; }
+stats_type() {
+  local socket
+  socket=$(<"$RUN_DIR/state/io.containerd.runtime.v2.task/$CTR_NAMESPACE/$1/address")
+  "$MOAT_BIN/tools/shim_stats" "${socket#unix://}" "$1" | head -n 1 | tr -d '\0'
+}
+
+if [[ ${1:-} == inside ]]; then
+  inside
+  exit
+fi
+
+need_root "$@"
+fetch_tools
+[[ -x /lib/systemd/systemd ]] || { echo "skipped: there is no systemd on this machine"; exit 77; }
+start_systemd "$0"
+check "the service of the test ends" wait_until 50 test -e "$RUN_DIR/verdict"
+cat "$RUN_DIR/service.log"
+[[ -e $RUN_DIR/verdict ]] || tail -n 20 "$RUN_DIR/systemd.log" "$RUN_DIR/containerd.log" >&2 || true
+stop_systemd
+check "nothing of it is left" nothing leftovers_of_systemd
+read -r checked broken <"$RUN_DIR/verdict" || true
+CHECKED=$((CHECKED + ${checked:-0})) BROKEN=$((BROKEN + ${broken:-1}))
+conclude

@@ -27,6 +27,7 @@ Result<SdBus> SdBus::load() {
   find(library, "sd_bus_set_address", bus.set_address, missing);
   find(library, "sd_bus_start", bus.start, missing);
   find(library, "sd_bus_close_unref", bus.close_unref, missing);
+  find(library, "sd_bus_is_ready", bus.is_ready, missing);
   find(library, "sd_bus_get_fd", bus.get_fd, missing);
   find(library, "sd_bus_get_events", bus.get_events, missing);
   find(library, "sd_bus_get_timeout", bus.get_timeout, missing);

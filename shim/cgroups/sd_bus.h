@@ -15,6 +15,7 @@ struct SdBus {
   decltype(&::sd_bus_set_address) set_address = nullptr;
   decltype(&::sd_bus_start) start = nullptr;
   decltype(&::sd_bus_close_unref) close_unref = nullptr;
+  decltype(&::sd_bus_is_ready) is_ready = nullptr;
   decltype(&::sd_bus_get_fd) get_fd = nullptr;
   decltype(&::sd_bus_get_events) get_events = nullptr;
   decltype(&::sd_bus_get_timeout) get_timeout = nullptr;

@@ -15,7 +15,7 @@ constexpr const char* kManager = "org.freedesktop.systemd1.Manager";
 constexpr const char* kPrivate = "unix:path=/run/systemd/private";
 
 // systemd answers a freeze when it is done; clients give a pause ten seconds and more.
-constexpr std::uint64_t kPatienceUsec = 5'000'000;
+constexpr std::chrono::milliseconds kPatience{5000};
 
 Status as_status(int result, const char* what) {
   if (result >= 0) return {};
@@ -29,6 +29,7 @@ struct SystemdBus::Pending {
   std::uint64_t id;
   Done done;
   sd_bus_slot* slot = nullptr;
+  oci::Loop::TimerId timer = 0;
 };
 
 struct SystemdBus::Watch {
@@ -80,7 +81,10 @@ Status SystemdBus::connect() {
 void SystemdBus::disconnect() {
   loop_.cancel(std::exchange(timer_, 0));
   if (fd_ >= 0) loop_.forget(std::exchange(fd_, -1));
-  for (auto& [id, pending] : pending_) sd_.slot_unref(std::exchange(pending->slot, nullptr));
+  for (auto& [id, pending] : pending_) {
+    loop_.cancel(std::exchange(pending->timer, 0));
+    sd_.slot_unref(std::exchange(pending->slot, nullptr));
+  }
   for (auto& [id, watch] : watches_) sd_.slot_unref(std::exchange(watch->slot, nullptr));
   if (bus_ != nullptr) sd_.close_unref(std::exchange(bus_, nullptr));
 }
@@ -89,10 +93,8 @@ void SystemdBus::disconnect() {
 void SystemdBus::lost(int error) {
   log_warning("the connection to systemd is lost", {{"error", strerrordesc_np(-error)}});
   disconnect();
-  for (auto& [id, pending] : std::exchange(pending_, {}))
-    loop_.post([done = std::move(pending->done)] {
-      done(fail(Code::Unavailable, "the connection to systemd is lost"));
-    });
+  while (!pending_.empty())
+    settle(pending_.begin()->first, fail(Code::Unavailable, "the connection to systemd is lost"));
   for (const auto& [id, watch] : watches_) tell_removal(id);
 }
 
@@ -134,16 +136,31 @@ Result<sd_bus_message*> SystemdBus::message(const char* method) {
 void SystemdBus::send(sd_bus_message* message, Done done) {
   const std::uint64_t id = next_++;
   auto& pending = *(pending_[id] = std::make_unique<Pending>(Pending{*this, id, std::move(done)}));
-  const int result =
-      sd_.call_async(bus_, &pending.slot, message, &answered, &pending, kPatienceUsec);
+  const int result = sd_.call_async(bus_, &pending.slot, message, &answered, &pending, UINT64_MAX);
   sd_.message_unref(message);
-  if (result < 0) {
-    loop_.post([done = std::move(pending.done), result] { done(as_status(result, "systemd")); });
-    pending_.erase(id);
-  }
+  if (result < 0) return settle(id, as_status(result, "systemd"));
+  pending.timer = loop_.after(kPatience, [this, id] { timed_out(id); });
   loop_.post([weak = weak_from_this()] {
     if (const auto self = weak.lock(); self && self->bus_ != nullptr) self->pump();
   });
+}
+
+// From the loop: whoever is told may let go of us.
+void SystemdBus::settle(std::uint64_t id, Status status) {
+  const auto found = pending_.find(id);
+  if (found == pending_.end()) return;
+  Pending& pending = *found->second;
+  loop_.cancel(pending.timer);
+  loop_.post([done = std::move(pending.done), status = std::move(status)] { done(status); });
+  sd_.slot_unref(pending.slot);
+  pending_.erase(found);
+}
+
+// A bus that takes connections and never greets is one that cannot be reached.
+void SystemdBus::timed_out(std::uint64_t id) {
+  const bool ready = bus_ != nullptr && sd_.is_ready(bus_) > 0;
+  settle(id, fail(ready ? Code::DeadlineExceeded : Code::Unavailable,
+                  "systemd does not answer within " + std::to_string(kPatience.count()) + " ms"));
 }
 
 int SystemdBus::answered(sd_bus_message* message, void* data, sd_bus_error*) {
@@ -152,15 +169,12 @@ int SystemdBus::answered(sd_bus_message* message, void* data, sd_bus_error*) {
   Status status;
   if (const sd_bus_error* error = bus.sd_.get_error(message)) {
     const std::string_view name = error->name != nullptr ? error->name : "";
-    const bool late =
-        name.ends_with(".NoReply") || name.ends_with(".Timeout") || name.ends_with(".TimedOut");
-    status = fail(late ? Code::DeadlineExceeded : Code::FailedPrecondition,
+    // Not refused: the connection ended before an answer came.
+    const bool cut = name.ends_with(".NoReply") || name.ends_with(".Disconnected");
+    status = fail(cut ? Code::Unavailable : Code::FailedPrecondition,
                   std::string(name) + ": " + (error->message != nullptr ? error->message : ""));
   }
-  // From the loop: whoever is told may let go of us.
-  bus.loop_.post([done = std::move(pending.done), status = std::move(status)] { done(status); });
-  bus.sd_.slot_unref(pending.slot);
-  bus.pending_.erase(pending.id);
+  bus.settle(pending.id, std::move(status));
   return 0;
 }
 

@@ -47,6 +47,8 @@ class SystemdBus : public std::enable_shared_from_this<SystemdBus> {
   void disconnect();
   Result<sd_bus_message*> message(const char* method);
   void send(sd_bus_message* message, Done done);
+  void settle(std::uint64_t id, Status status);
+  void timed_out(std::uint64_t id);
   void subscribe();
   void match(Watch& watch);
   void tell_removal(std::uint64_t id);

@@ -36,6 +36,8 @@ inside() {
   check "systemd knows that it is frozen" equals frozen "$(unit_property FreezerState)"
   check "and the kernel" contains "$GROUP/cgroup.events" '^frozen 1$'
   check "the runtime agrees" equals paused "$(runc_ state s1 | jq -r .status)"
+  check "a limit of the unit is set" "$MOAT_BIN/tools/unit_limit" "$UNIT" 77
+  check "which systemd knows" equals 77 "$(unit_property TasksMax)"
   check "resume succeeds" ctr_ task resume s1
   check "systemd knows that it runs" equals running "$(unit_property FreezerState)"
   check "the shim loaded libsystemd" contains "/proc/$(shim_of s1)/maps" 'libsystemd\.so'

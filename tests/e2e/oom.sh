@@ -31,6 +31,16 @@ events() {
 is_told() { [[ "$(events "$1")" == *"$2"* ]]; }
 exited() { wait_until 10 is_told "$1" /tasks/exit; }
 
+# sleeps PID: for a second, without being woken once.
+sleeps() {
+  local before after
+  sleep 1  # the start's last timers
+  before=$(grep ^voluntary "/proc/$1/status")
+  sleep 1
+  after=$(grep ^voluntary "/proc/$1/status")
+  equals "$before" "$after"
+}
+
 # A block larger than the limit, all of it touched.
 EATS='exec dd if=/dev/zero of=/dev/null bs=64M count=1'
 
@@ -59,6 +69,7 @@ check "its exit is told" exited child
 check "each of its kills is told" equals "/tasks/create /tasks/start /tasks/oom /tasks/oom /tasks/exit" "$(events child)"
 run moat shot /bin/sleep 100 &
 check "one starts" wait_until 10 is_told shot /tasks/start
+check "its shim has nothing to do meanwhile" sleeps "$(shim_of shot)"
 ctr_ task kill --signal KILL shot
 wait $! || true
 check "is killed by a client" exited shot

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The systemd cgroup driver, with a systemd of our own: process 1 of namespaces made for it, with a
-# version 2 tree, no bus and nothing of the machine's in reach. The machine's own init is not touched.
+# version 2 tree and nothing of the machine's in reach: first without a bus, then with one of its own.
+# The machine's own init is not touched.
 set -euo pipefail
 TESTS=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 for part in lib/{common,apt,build,containerd,kernel} e2e/lib/{checks,bundles,small_rootfs,nested_systemd}; do
@@ -14,8 +15,37 @@ status_of() { ctr_ task ls | awk -v id="$1" '$1 == id {print $3}'; }
 is_status() { [[ $(status_of "$1") == "$2" ]]; }
 unit_property() { systemctl show "$UNIT" -p "$1" --value; }
 
-UNIT=moat-s1.scope
-GROUP=/sys/fs/cgroup/system.slice/$UNIT
+# under_systemd ID WAY: the life of one container; WAY is how systemd is reached.
+under_systemd() {
+  local id=$1 way=$2
+  UNIT=moat-$id.scope GROUP=/sys/fs/cgroup/system.slice/moat-$id.scope
+  # shellcheck disable=SC2016  # for the shell in there
+  check "$way: a container starts under systemd" ctr_ run -d --runtime io.containerd.moat.v2 \
+    --cpu-shares 0 --cgroup "system.slice:moat:$id" --annotation moat.dev/mode=off --env PATH=/bin \
+    --fifo-dir "$RUN_DIR/fifo" --rootfs "$RUN_DIR/rootfs" "$id" /bin/sh -c 'while :; do echo x >>/tmp/out; done'
+  check "$way: it lives in its scope" contains "$GROUP/cgroup.procs" "^$(ctr_ task ls | awk -v id="$id" '$1 == id {print $2}')\$"
+  check "$way: which is systemd's" equals active "$(unit_property ActiveState)"
+  check "$way: its processes are listed" test "$(ctr_ task ps "$id" | wc -l)" -gt 1
+  check "$way: its statistics are of version 2" contains <(stats_type "$id") '^io.containerd.cgroups.v2.Metrics$'
+  check "$way: pause succeeds" ctr_ task pause "$id"
+  check "$way: systemd knows that it is frozen" equals frozen "$(unit_property FreezerState)"
+  check "$way: and the kernel" contains "$GROUP/cgroup.events" '^frozen 1$'
+  check "$way: the runtime agrees" equals paused "$(runc_ state "$id" | jq -r .status)"
+  check "$way: a limit of the unit is set" "$MOAT_BIN/tools/unit_limit" "$UNIT" 77
+  check "$way: which systemd knows" equals 77 "$(unit_property TasksMax)"
+  check "$way: resume succeeds" ctr_ task resume "$id"
+  check "$way: systemd knows that it runs" equals running "$(unit_property FreezerState)"
+  check "$way: the shim loaded libsystemd" contains "/proc/$(shim_of "$id")/maps" 'libsystemd\.so'
+  [[ $way != *bus ]] || check "$way: the shim is on it" contains <(busctl list --no-legend) " $(shim_of "$id") "
+  ctr_ task pause "$id" || true
+  ctr_ task kill --signal KILL "$id" || true
+  check "$way: a kill ends what is paused" wait_until 5 is_status "$id" STOPPED
+  check "$way: systemd's removal is noticed" wait_until 5 grep -q "removed the container.s unit.*$id" "$RUN_DIR/containerd.log"
+  check "$way: its group is gone" test ! -e "$GROUP"
+  check "$way: statistics are answered still" contains <(stats_type "$id") '^io.containerd.cgroups.v2.Metrics$'
+  ctr_ task rm "$id" >/dev/null 2>&1 || true
+  ctr_ container rm "$id" || true
+}
 
 # What runs beside systemd, as one of its services.
 inside() {
@@ -25,31 +55,11 @@ inside() {
   mkdir -p "$RUN_DIR/rootfs/tmp"
   export MOAT_SOCKET_DIR=$RUN_DIR/s
   start_containerd "$RUN_DIR"
-  # shellcheck disable=SC2016  # for the shell in there
-  check "a container starts under systemd" ctr_ run -d --runtime io.containerd.moat.v2 \
-    --cpu-shares 0 --cgroup system.slice:moat:s1 --annotation moat.dev/mode=off --env PATH=/bin --fifo-dir "$RUN_DIR/fifo" --rootfs "$RUN_DIR/rootfs" s1 /bin/sh -c 'while :; do echo x >>/tmp/out; done'
-  check "it lives in its scope" contains "$GROUP/cgroup.procs" "^$(ctr_ task ls | awk '$1 == "s1" {print $2}')\$"
-  check "which is systemd's" equals active "$(unit_property ActiveState)"
-  check "its processes are listed" test "$(ctr_ task ps s1 | wc -l)" -gt 1
-  check "its statistics are of version 2" contains <(stats_type s1) '^io.containerd.cgroups.v2.Metrics$'
-  check "pause succeeds" ctr_ task pause s1
-  check "systemd knows that it is frozen" equals frozen "$(unit_property FreezerState)"
-  check "and the kernel" contains "$GROUP/cgroup.events" '^frozen 1$'
-  check "the runtime agrees" equals paused "$(runc_ state s1 | jq -r .status)"
-  check "a limit of the unit is set" "$MOAT_BIN/tools/unit_limit" "$UNIT" 77
-  check "which systemd knows" equals 77 "$(unit_property TasksMax)"
-  check "resume succeeds" ctr_ task resume s1
-  check "systemd knows that it runs" equals running "$(unit_property FreezerState)"
-  check "the shim loaded libsystemd" contains "/proc/$(shim_of s1)/maps" 'libsystemd\.so'
-  ctr_ task pause s1 || true
-  ctr_ task kill --signal KILL s1 || true
-  check "a kill ends what is paused" wait_until 5 is_status s1 STOPPED
-  check "systemd's removal is noticed" wait_until 5 grep -q 'removed the container.s unit.*s1' "$RUN_DIR/containerd.log"
-  check "its group is gone" test ! -e "$GROUP"
-  check "statistics are answered still" contains <(stats_type s1) '^io.containerd.cgroups.v2.Metrics$'
-  ctr_ task rm s1 >/dev/null 2>&1 || true
-  ctr_ container rm s1 || true
-
+  under_systemd s1 "directly"
+  start_bus
+  check "a bus is there" wait_until 5 test -S /run/dbus/system_bus_socket
+  check "systemd is on it" wait_until 10 busctl --quiet status org.freedesktop.systemd1
+  under_systemd s3 "over the bus"
   check "without the driver" ctr_ run -d --runtime io.containerd.moat.v2 --cpu-shares 0 --annotation moat.dev/mode=off \
     --env PATH=/bin --fifo-dir "$RUN_DIR/fifo" --rootfs "$RUN_DIR/rootfs" s2 /bin/sleep 1000
   check "the shim does not load libsystemd" nothing grep libsystemd "/proc/$(shim_of s2)/maps"
@@ -78,7 +88,9 @@ fi
 
 need_root "$@"
 fetch_tools
-[[ -x /lib/systemd/systemd ]] || { echo "skipped: there is no systemd on this machine"; exit 77; }
+for program in /lib/systemd/systemd /usr/bin/dbus-daemon; do
+  [[ -x $program ]] || { echo "skipped: there is no $program on this machine"; exit 77; }
+done
 start_systemd "$0"
 check "the service of the test ends" wait_until 50 test -e "$RUN_DIR/verdict"
 cat "$RUN_DIR/service.log"

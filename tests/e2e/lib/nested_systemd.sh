@@ -77,6 +77,17 @@ exec env -i container=moat SYSTEMD_UNIT_PATH=/run/systemd/system PATH=/usr/sbin:
 END
 }
 
+# In there: the system bus, of which systemd becomes a part.
+start_bus() {
+  printf '%s\n' '[Unit]' DefaultDependencies=no '[Socket]' ListenStream=/run/dbus/system_bus_socket \
+    >/run/systemd/system/dbus.socket
+  printf '%s\n' '[Unit]' DefaultDependencies=no Requires=dbus.socket '[Service]' Type=notify NotifyAccess=main \
+    'ExecStart=/usr/bin/dbus-daemon --system --address=systemd: --nofork --nopidfile --systemd-activation' \
+    >/run/systemd/system/dbus.service
+  systemctl daemon-reload
+  systemctl start dbus.socket dbus.service
+}
+
 # With process 1 everything in its namespaces ends.
 stop_systemd() {
   [[ -n ${SYSTEMD_PID:-} ]] || return 0

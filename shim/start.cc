@@ -99,7 +99,7 @@ Status share_no_core() {
 
 // Options that cannot be read are refused by Create, which gets the same ones.
 Status place(const moat::wire::Any& options, pid_t child) {
-  const auto decoded = decode_options(options);
+  const auto decoded = decode_options(options, {});
   if (!decoded || decoded->shim_cgroup.empty()) return {};
   return join_cgroup(decoded->shim_cgroup, child);
 }

@@ -61,6 +61,8 @@ void Start::init() {
 // From an image there is nothing to create before: the runtime makes and starts it in one.
 void Start::restore() {
   const Stdio& stdio = *process->stdio;
+  const std::string work = container->options.criu_work(container->bundle);
+  if (auto made = oci::make_dirs(work, 0711); !made) return restore_done(std::move(made));
   tasks.run(
       {oci::runc_restore(container->runc,
                          {container->id, container->bundle, container->init_pid_file(),

@@ -6,9 +6,9 @@
 // A line is LABEL | METHOD key=value ... ; with the label "-" its answer is not printed, with a "&"
 // before the label it is awaited only by the next "join". Keys: the request's fields (id, exec,
 // signal, all, bundle, stdin, stdout, stderr, spec, resources, path, width, height; a value @FILE
-// is that file's text), runtime and rootfs (TYPE|SOURCE|OPTIONS) of Create, service (instead of the
-// Task service's name), timeout (milliseconds, told to the server), patience (milliseconds until
-// "no answer" is the answer). The other lines:
+// is that file's text), runtime, checkpoint and rootfs (TYPE|SOURCE|OPTIONS) of Create, exit of
+// Checkpoint, service (instead of the Task service's name), timeout (milliseconds, told to the
+// server), patience (milliseconds until "no answer" is the answer). The other lines:
 //   join            | prints what the "&" lines are answered, in their order
 //   sleep SECONDS   | waits
 //   reconnect       | goes on with a new connection

@@ -50,6 +50,15 @@ void set_options(task::CreateTaskRequest& request, const Fields& fields) {
   request.mutable_options()->set_value(options.SerializeAsString());
 }
 
+// A checkpointed process runs on unless it is told not to.
+void end_it(task::CheckpointTaskRequest& request, const Fields& fields) {
+  if (!fields.contains("exit")) return;
+  containerd::runc::v1::CheckpointOptions options;
+  options.set_exit(true);
+  request.mutable_options()->set_type_url("containerd.runc.v1.CheckpointOptions");
+  request.mutable_options()->set_value(options.SerializeAsString());
+}
+
 template <class Request>
 std::string encode(const Fields& fields) {
   Request request;
@@ -59,6 +68,7 @@ std::string encode(const Fields& fields) {
     request.set_bundle(text(fields, "bundle"));
     if (fields.contains("rootfs")) add_mount(request, text(fields, "rootfs"));
     set_options(request, fields);
+    request.set_checkpoint(text(fields, "checkpoint"));
   }
   if constexpr (requires { request.set_stdout(""); }) {
     request.set_stdin(text(fields, "stdin"));
@@ -84,7 +94,10 @@ std::string encode(const Fields& fields) {
     request.mutable_resources()->set_type_url(kResources);
     request.mutable_resources()->set_value(text(fields, "resources"));
   }
-  if constexpr (requires { request.set_path(""); }) request.set_path(text(fields, "path"));
+  if constexpr (requires { request.set_path(""); }) {
+    request.set_path(text(fields, "path"));
+    end_it(request, fields);
+  }
   return request.SerializeAsString();
 }
 

@@ -186,6 +186,8 @@ d | Delete id=$ID exec=orphan" | play >"$RUN_DIR/orphans"
   check "and ends with the container" wait_until 5 dead "$pid"
 }
 
+told_exit() { exits "$1" | grep -q "^$1 "; }
+
 # Five hundred orphans of ours and forty execs end in one moment.
 crowd() {
   local before
@@ -200,6 +202,7 @@ crowd() {
   check "541 processes run" equals 541 "$(echo "p | Pids id=$ID" | play | grep -oE 'pid=[0-9]+' | wc -l)"
   { execs 40 sleep Wait; echo "& Init | Wait id=$ID"; echo "- | Kill id=$ID signal=9 all=1"; } | play >"$RUN_DIR/crowd"
   check "they end at once: every wait is answered" equals 41 "$(grep -c ' | OK | .* exit=137 ' "$RUN_DIR/crowd")"
+  wait_until 10 told_exit $ID  # the events come after the answers
   check "no exit is lost" equals "many 0,40,$ID 137" \
     "$(exits $ID | head -n 1),$(exits $ID | grep -c '^sleep[0-9]* 137$'),$(exits $ID | tail -n 1)"
   check "no child is unreaped" wait_until 5 no_zombies $ID

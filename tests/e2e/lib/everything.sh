@@ -12,10 +12,17 @@ run_all() {
   wait_for "$id" '^listening$' || return 1
   [[ $mode != enforce && $mode != audit ]] || wait_for_phase "$id" serve || return 1
   predict >"$RUN_DIR/$id.answer" || return 1
-  effects "$id" >"$RUN_DIR/$id.effects"
+  wait_until 5 effects_settled "$id"
   secret_escaped "$id" >"$RUN_DIR/$id.escaped"
   results "$id" attempt >"$RUN_DIR/$id.attempts"
   results "$id" honest >"$RUN_DIR/$id.honest"
+}
+
+# What reaches the canary is written down by another process, a moment later.
+effects_settled() {
+  effects "$1" >"$RUN_DIR/$1.effects"
+  sleep 0.4
+  effects "$1" | cmp -s - "$RUN_DIR/$1.effects"
 }
 
 finish() { stop_container "$1" "$CTR_PID"; }

@@ -12,9 +12,9 @@
 //   join            | prints what the "&" lines are answered, in their order
 //   sleep SECONDS   | waits
 //   reconnect       | goes on with a new connection
-//   LABEL | raw STREAM TYPE [HEX|zeros:COUNT]   | any frame, and what comes back for it; stream 0
-//   is
-//                                               | the next one, and then the answer is any
+//   LABEL | raw STREAM TYPE [HEX|zeros:COUNT]
+//                   | any frame, and what comes back for it; stream 0 is the next one, and then the
+//                   | answer is any
 #include <cstdio>
 #include <cstdlib>
 #include <deque>

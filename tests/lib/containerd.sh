@@ -125,7 +125,11 @@ stragglers() {
 }
 
 kill_stragglers() {
-  local round pid pids
+  local round pid pids group
+  # What is frozen cannot even be killed.
+  for group in $(own_cgroups); do
+    [[ ! -e $group/freezer.state ]] || echo THAWED >"$group/freezer.state" || true
+  done
   for round in 1 2 3 4 5; do
     mapfile -t pids < <(stragglers | sort -u)
     ((${#pids[@]} > 0)) || return 0

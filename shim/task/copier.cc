@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -33,12 +34,21 @@ Copier::Copier(oci::Loop& loop, UniqueFd from, UniqueFd to, bool keep_unread)
 
 void Copier::start(std::function<void()> finished) {
   finished_ = std::move(finished);
+  struct stat status {};
+  if (::fstat(from_.raw(), &status) == 0 && S_ISREG(status.st_mode)) return next_turn();
   wait_for(from_.raw(), EPOLLIN);
+}
+
+void Copier::next_turn() {
+  timer_ = loop_.after(std::chrono::milliseconds(0), [this] {
+    timer_ = 0;
+    run();
+  });
 }
 
 void Copier::close() {
   if (watched_ >= 0) loop_.forget(std::exchange(watched_, -1));
-  loop_.cancel(std::exchange(linger_, 0));
+  loop_.cancel(std::exchange(timer_, 0));
   finished_ = nullptr;
   from_.reset();
   to_.reset();
@@ -64,6 +74,7 @@ void Copier::run() {
         return end();
     }
   }
+  if (watched_ < 0) next_turn();
 }
 
 // EAGAIN does not say which end it was.
@@ -104,10 +115,10 @@ void Copier::end() {
   if (watched_ >= 0) loop_.forget(std::exchange(watched_, -1));
   from_.reset();
   if (keep_unread_ && holds_data(to_.raw())) {
-    linger_ = loop_.after(kLinger, [this] { end(); });
+    timer_ = loop_.after(kLinger, [this] { end(); });
     return;
   }
-  linger_ = 0;
+  timer_ = 0;
   to_.reset();
   if (const auto finished = std::exchange(finished_, nullptr)) finished();
 }

@@ -13,7 +13,7 @@ namespace moat::shim {
 
 class Copier {
  public:
-  // `from`: a non-blocking pipe or FIFO. `to`: a pipe, a FIFO (non-blocking) or a regular file.
+  // `from`: a non-blocking pipe or FIFO, a terminal, or a regular file, which is always ready. `to`: a pipe, a FIFO (non-blocking) or a regular file.
   // `keep_unread`: a FIFO whose reader we have not seen yet is kept open until what is in it has
   // been read: closing it would throw that away.
   Copier(oci::Loop& loop, UniqueFd from, UniqueFd to, bool keep_unread);
@@ -34,6 +34,7 @@ class Copier {
   Step copy_by_hand();
   Step blocked() const;
   void wait_for(int fd, std::uint32_t events);
+  void next_turn();
   void end();
 
   oci::Loop& loop_;
@@ -41,7 +42,7 @@ class Copier {
   bool keep_unread_;
   bool by_hand_ = false;
   int watched_ = -1;
-  oci::Loop::TimerId linger_ = 0;
+  oci::Loop::TimerId timer_ = 0;
   std::string pending_;  // read by hand, not yet written
   std::function<void()> finished_;
 };

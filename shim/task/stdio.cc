@@ -147,13 +147,12 @@ Status Stdio::open_input(const std::string& uri, StdioOwner owner) {
   if (target->kind == StdioTarget::Kind::Null) return {};
   auto source = oci::open_file(target->path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
   if (!source) return fail(std::move(source.error()).in("stdin"));
-  if (!is_fifo(target->path)) {
-    child_[0] = std::move(*source);  // a file is its own pipe: read by the process directly
-    return {};
+  if (is_fifo(target->path)) {
+    auto writer = oci::open_file(target->path, O_WRONLY | O_NONBLOCK);
+    if (!writer) return fail(std::move(writer.error()).in("stdin"));
+    keep_alive_ = std::move(*writer);
   }
-  auto writer = oci::open_file(target->path, O_WRONLY | O_NONBLOCK);
-  if (!writer) return fail(std::move(writer.error()).in("stdin"));
-  keep_alive_ = std::move(*writer);
+  // A file, too, is copied: by way of /proc/self/fd the process could open it for writing.
   if (terminal_out_.valid()) {
     terminal_in_ = std::move(*source);
     return {};

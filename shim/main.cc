@@ -1,4 +1,6 @@
 // The shim's binary: which of its roles it plays.
+#include <google/protobuf/stubs/logging.h>
+
 #include <cstdio>
 #include <string>
 #include <string_view>
@@ -38,6 +40,9 @@ int unmount_main(const char* folder) {
 }
 
 int shim_main(const std::vector<std::string>& arguments) {
+  // Of a string that is not UTF-8 protobuf tells standard error, which containerd takes for a part
+  // of the address: a pod's user ids in the options, read as the newer message, are such a string.
+  google::protobuf::SetLogHandler(nullptr);
   const auto line = parse_command_line(arguments);
   if (!line) {
     std::fprintf(stderr, "%s\n%s", line.error().what.c_str(), usage().c_str());

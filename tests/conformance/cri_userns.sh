@@ -20,7 +20,7 @@ users() {
   local pid
   check "$1: a pod with users of its own is made" run_pod "$1" "$2" "$3" "$OWN_USERS"
   [[ $HELD ]] || return 0
-  check "$1: a container in it starts" launch app . /bin/sh -c 'echo made >/made; echo here; while :; do sleep 0.1; done'
+  check "$1: a container in it starts" launch app . /bin/sh -c 'echo made >/made; echo here; exec sleep 1000'
   if [[ ! $HELD ]]; then
     stop_pod && remove_pod
     return

@@ -149,11 +149,14 @@ lost_shim() {
   done
 }
 
-# start_shim DIR ID: the `start` action in a bundle of our own; prints what it says.
+# start_shim DIR ID [INPUT]: the `start` action in a bundle of our own; prints what it says.
 start_shim() {
   (cd "$1" && "$SHIM" -namespace "$CTR_NAMESPACE" -address "$RUN_DIR/c" -publish-binary /bin/true \
-    -id "$2" start </dev/null 2>&1)
+    -id "$2" start <"${3:-/dev/null}" 2>&1)
 }
+
+# What containerd 2 gives for a pod with users of its own: the owner of its streams, 100000.
+options_with_users() { printf '\012\032containerd.runc.v1.Options\022\010\040\240\215\006\050\240\215\006'; }
 
 bundle() {
   mkdir -p "$RUN_DIR/bundle-$1"
@@ -168,6 +171,7 @@ command_line() {
   first=$(start_shim "$dir" b1)
   check "start prints an address and nothing else" contains <(echo "$first") "^unix://$RUN_DIR/s/[0-9a-f]{64}\$"
   check "a second start joins the first" equals "$first" "$(start_shim "$dir" b1)"
+  check "binary options on its input change nothing" equals "$first" "$(options_with_users | start_shim "$dir" b1 /dev/stdin)"
   check "its address is in the bundle" equals "$first" "$(<"$dir/address")"
   check "one nobody talks to ends by itself" wait_until 10 no_shim
   check "and takes its socket along" equals "" "$(ls "$RUN_DIR/s")"

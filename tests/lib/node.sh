@@ -119,8 +119,7 @@ node_ready() { cri Status | jq -e '[.status.conditions[] | select(.type | test("
 
 # stop_daemon SIGNAL: containerd only; its shims go on.
 stop_daemon() {
-  kill "-$1" "$CONTAINERD_PID" 2>/dev/null || true
-  wait "$CONTAINERD_PID" 2>/dev/null || true
+  { kill "-$1" "$CONTAINERD_PID" && wait "$CONTAINERD_PID"; } 2>/dev/null || true
 }
 
 cri() { "$CRI_CALL" "$RUN_DIR/c" "$@"; }

@@ -14,11 +14,10 @@ begin_node() {
   if [[ ! ${MOAT_NODE:-} ]]; then
     fetch_suite "$version"
     with_cache_lock fetch_debs bookworm cni containernetworking-plugins
-    MOAT_NODE=$(mktemp -d /tmp/moat.XXXXXX) exec unshare --mount --net --pid --fork --kill-child \
-      --mount-proc --propagation private bash "$0" "$@"
+    run_in_node "$@"
   fi
   use_suite "$version"
-  RUN_DIR=$MOAT_NODE CONTAINERD_VERSION=$version
+  RUN_DIR=$MOAT_NODE CONTAINERD_VERSION=$version CTR_NAMESPACE=moat-${MOAT_NODE##*.}
   trap end_e2e EXIT
   trap 'exit 130' INT
   trap 'exit 143' TERM HUP
@@ -26,9 +25,31 @@ begin_node() {
   start_daemon
 }
 
+# run_in_node "$@": the script again, as the first process of the node, and its status. What is the
+# machine's, a folder and cgroups, is removed from out here, whatever became of the node.
+run_in_node() {
+  MOAT_NODE=$(mktemp -d /tmp/moat.XXXXXX)
+  CTR_NAMESPACE=moat-${MOAT_NODE##*.}  # the cgroup of all containers
+  export MOAT_NODE
+  trap leave_node EXIT
+  trap 'exit 130' INT
+  trap 'exit 143' TERM HUP
+  unshare --mount --net --pid --fork --kill-child --mount-proc --propagation private bash "$0" "$@" &
+  NODE_PID=$!
+  local status=0
+  wait "$NODE_PID" || status=$?
+  exit "$status"
+}
+
+leave_node() {
+  trap '' INT TERM HUP
+  { kill -KILL "$NODE_PID" && wait "$NODE_PID"; } 2>/dev/null || true
+  remove_cgroups
+  rmdir "$MOAT_NODE"
+}
+
 # The tmpfs mounts hide what the machine has there, and can be an overlay's upper layer anywhere.
 make_node() {
-  CTR_NAMESPACE=moat-${RUN_DIR##*.}  # the cgroup of all containers
   mount -t tmpfs -o mode=711 moat-node "$RUN_DIR"
   mount -t tmpfs -o mode=755 moat-node /run
   mkdir -p "$RUN_DIR"/{etc/policies,log,run,pods,cni/conf,lib} /run/netns
@@ -125,16 +146,9 @@ stop_daemon() {
 cri() { "$CRI_CALL" "$RUN_DIR/c" "$@"; }
 ctr_() { timeout 60 "$SUITE_BIN/ctr" -a "$RUN_DIR/c" -n k8s.io "$@"; }
 
-# The node's processes and mounts end with its namespaces. Its cgroups are the machine's.
+# What checks.sh ends a script with: here the node's end does all of it.
 end_e2e() {
-  [[ -n ${RUN_DIR:-} ]] || return 0
-  trap '' INT TERM
   ((BROKEN == 0)) || [[ -z ${MOAT_KEEP:-} ]] || cp -rxT "$RUN_DIR" "$MOAT_KEEP" || true
-  { kill -KILL -1 && wait; } 2>/dev/null || true
-  remove_cgroups
-  umount --recursive --lazy "$RUN_DIR"
-  rmdir "$RUN_DIR"
-  RUN_DIR=
 }
 
 # node_leftovers: a line for everything of a container that is still there.

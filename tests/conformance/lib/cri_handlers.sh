@@ -22,7 +22,10 @@ events_of() { jq -r "$2" "$MOAT_LOG_DIR/pods/default_supervised_uid-supervised/$
 what_moat_says() {
   check "the server's phases are told" equals "load serve" \
     "$(events_of server 'select(.kind == "phase") | .phase.name' | paste -sd' ')"
-  check "nothing honest of the server is a violation" equals "" "$(events_of server 'select(.kind == "violation" or .kind == "drop")')"
+  check "without supervision the model's shell runs" contains <(log_of server stock) '^stdout F attempt sh_execve phase=load .* result=ok$'
+  check "in enforce it does not" contains <(log_of server supervised) '^stdout F attempt sh_execve phase=load .*errno='
+  check "it is a violation, and nothing honest is" equals "sh_execve load" \
+    "$(events_of server 'select(.kind == "violation" or .kind == "drop") | "\(.process.comm) \(.phase.name)"')"
   check "its probe is a session" equals "1" "$(events_of server 'select(.kind == "session") | .kind' | wc -l)"
   check "nothing is refused to the container beside it" equals "" "$(events_of side 'select(.kind == "violation")')"
   check "nothing is said of a pod that is off" nothing ls "$MOAT_LOG_DIR/pods/default_off_uid-off"

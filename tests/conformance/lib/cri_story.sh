@@ -51,7 +51,8 @@ tell_shared_story() {
 
 two_containers() {
   mkdir -p "$RUN_DIR/models-$TELLER"
-  printf '%s main honest\n' load request:1 >"$RUN_DIR/models-$TELLER/model.bin"
+  # Honest, but for one thing: at its load it starts a shell.
+  printf '%s\n' "load main honest" "request:1 main honest" "load main sh_execve" >"$RUN_DIR/models-$TELLER/model.bin"
   check "$TELLER: a server starts" launch server "$(models)" /bin/model_server serve
   SERVER_ID=$ID
   check "$TELLER: a second container starts" launch side . /bin/sh -c "echo out; echo complaint >&2; $UNTIL_TERM"

@@ -34,7 +34,8 @@ run_in_node() {
   trap leave_node EXIT
   trap 'exit 130' INT
   trap 'exit 143' TERM HUP
-  unshare --mount --net --pid --fork --kill-child --mount-proc --propagation private bash "$0" "$@" &
+  setpriv --pdeathsig KILL unshare --mount --net --pid --fork --kill-child --mount-proc \
+    --propagation private bash "$0" "$@" &
   NODE_PID=$!
   local status=0
   wait "$NODE_PID" || status=$?

@@ -69,26 +69,34 @@ execs() {
 zombies() { ps -o stat=,pid=,args= --ppid "$(shim_at "$1")" | grep '^Z' || true; }
 no_zombies() { [[ -z $(zombies "$1") ]]; }
 
+# Whether anybody watches what follows.
+supervised() {
+  up watched
+  check "$MODE: the supervisors are as many as the mode wants" equals "$([[ $MODE == off ]] && echo 0 || echo 1)" \
+    "$(pgrep -c -P "$(shim_at watched)" -f 'containerd-shim-moat-v2 supervisor' || true)"
+  down watched
+}
+
 ends_at_once() {
   local i
   ID=quick
   up $ID
-  check "sixty execs that end at once: each is answered, each has its code" equals \
+  check "$MODE: sixty execs that end at once: each is answered, each has its code" equals \
     "Delete=OK*60 Exec=OK*60 Start=OK*60 Wait=OK*60" "$({ execs 60 seven Exec Start Wait; echo join; execs 60 seven Delete; } | play | answers)"
-  check "each exit is told once, with 7" equals 60 "$(exits $ID | sort -u | grep -c '^seven[0-9]* 7$')"
+  check "$MODE: each exit is told once, with 7" equals 60 "$(exits $ID | sort -u | grep -c '^seven[0-9]* 7$')"
   down $ID
-  check "a quick exec and its container: everything in order" in_order
+  check "$MODE: a quick exec and its container: everything in order" in_order
   for i in {1..8}; do
     new_bundle "blink$i" '.process.args = ["/bin/true"] | .annotations["io.containerd.runc.v2.group"] = "blinks"'
   done
   start_by_hand blink1
   for i in {1..8}; do echo "& c | Create id=blink$i bundle=$RUN_DIR/b/blink$i"; done | play >/dev/null
-  check "eight containers that end at once, started together: all answered" equals "Start=OK*8 Wait=OK*8" \
+  check "$MODE: eight containers that end at once, started together: all answered" equals "Start=OK*8 Wait=OK*8" \
     "$(for i in {1..8}; do printf '& Start | Start id=blink%s\n& Wait | Wait id=blink%s\n' "$i" "$i"; done | play | answers)"
-  check "and deleted together" equals "Delete=OK*8" \
+  check "$MODE: and deleted together" equals "Delete=OK*8" \
     "$(for i in {1..8}; do echo "& Delete | Delete id=blink$i"; done | play | answers)"
   echo "- | Shutdown id=blink1" | play
-  check "their events are in order" in_order
+  check "$MODE: their events are in order" in_order
 }
 
 # A hundred execs start, run or end while init is killed.
@@ -104,14 +112,14 @@ storm() {
     echo "& Kill | Kill id=$ID signal=9"
     echo "& Init | Wait id=$ID"
   } | play >"$RUN_DIR/storm" 2>&1
-  check "an exec storm while init dies: all 302 calls are answered" equals 302 "$(grep -cE ' \| (OK|[A-Z][A-Za-z]+) \| ' "$RUN_DIR/storm")"
-  check "init's exit among them" contains "$RUN_DIR/storm" '^Init \| OK \| .* exit=137 '
-  check "who was started has ended" wait_until 5 in_order
-  check "init's exit is the last" equals "$ID 137" "$(exits $ID | tail -n 1)"
-  check "nothing runs in its cgroup" wait_until 5 empty_cgroup $ID
-  check "an exec that was not started is refused now" contains \
+  check "$MODE: an exec storm while init dies: all 302 calls are answered" equals 302 "$(grep -cE ' \| (OK|[A-Z][A-Za-z]+) \| ' "$RUN_DIR/storm")"
+  check "$MODE: init's exit among them" contains "$RUN_DIR/storm" '^Init \| OK \| .* exit=137 '
+  check "$MODE: who was started has ended" wait_until 5 in_order
+  check "$MODE: init's exit is the last" equals "$ID 137" "$(exits $ID | tail -n 1)"
+  check "$MODE: nothing runs in its cgroup" wait_until 5 empty_cgroup $ID
+  check "$MODE: an exec that was not started is refused now" contains \
     <(grep -E '^Start' "$RUN_DIR/storm"; echo "Start | Start id=$ID exec=late" | play) '^Start \| (FailedPrecondition|Unknown|NotFound)'
-  check "no child is unreaped" wait_until 5 no_zombies $ID
+  check "$MODE: no child is unreaped" wait_until 5 no_zombies $ID
   down $ID
 }
 
@@ -127,11 +135,11 @@ started_twice() {
     echo join
     echo "Again | Start id=$ID exec=sleep0"
   } | play >"$RUN_DIR/twice"
-  check "of six starts of an exec one succeeds" equals 1 "$(grep -c '^Start | OK' "$RUN_DIR/twice")"
-  check "the others say why" equals 6 "$(grep -cE "^(Start|Again) \| Unknown \| 'cannot start a running process'" "$RUN_DIR/twice")"
+  check "$MODE: of six starts of an exec one succeeds" equals 1 "$(grep -c '^Start | OK' "$RUN_DIR/twice")"
+  check "$MODE: the others say why" equals 6 "$(grep -cE "^(Start|Again) \| Unknown \| 'cannot start a running process'" "$RUN_DIR/twice")"
   execs 1 sleep Kill Wait Delete | play >/dev/null
   down $ID
-  check "the exec's exit is told once, then init's" equals "sleep0 137,$ID 137" "$(exits $ID | paste -sd,)"
+  check "$MODE: the exec's exit is told once, then init's" equals "sleep0 137,$ID 137" "$(exits $ID | paste -sd,)"
 }
 
 # Without a pid namespace of its own nobody but the shim ends the rest.
@@ -144,12 +152,12 @@ shared_pids() {
 s | Start id=$ID exec=orphan
 w | Wait id=$ID exec=orphan" | play >/dev/null
   pids=$(echo "p | Pids id=$ID" | play | grep -oE 'pid=[0-9]+' | cut -d= -f2)
-  check "shared pids: nine processes run" equals 9 "$(wc -w <<<"$pids")"
+  check "$MODE: shared pids: nine processes run" equals 9 "$(wc -w <<<"$pids")"
   printf -- '- | Kill id=%s signal=9\n- | Wait id=%s\n' $ID $ID | play
-  check "the end of init ends them all" wait_until 5 all_dead "$pids"
-  check "every exec's exit is told before init's" equals "5 $ID 137" \
+  check "$MODE: the end of init ends them all" wait_until 5 all_dead "$pids"
+  check "$MODE: every exec's exit is told before init's" equals "5 $ID 137" \
     "$(exits $ID | grep -c '^sleep[0-9] 137$') $(exits $ID | tail -n 1)"
-  check "no child is unreaped" wait_until 5 no_zombies $ID
+  check "$MODE: no child is unreaped" wait_until 5 no_zombies $ID
   down $ID
 
   up host
@@ -159,8 +167,8 @@ w | Wait id=$ID exec=orphan" | play >/dev/null
     | .process.args = [\"/bin/sh\", \"-c\", \"/bin/sleep 1000 & exec /bin/sleep 1000\"]"
   pids=$(echo "p | Pids id=$ID" | play | grep -oE 'pid=[0-9]+' | cut -d= -f2)
   printf -- '- | Kill id=%s signal=9\n- | Wait id=%s\n' $ID $ID | play
-  check "a pid namespace that is another container's: the end of init ends the rest" wait_until 5 all_dead "$pids"
-  check "and nobody of the other container" kill -0 "$other"
+  check "$MODE: a pid namespace that is another container's: the end of init ends the rest" wait_until 5 all_dead "$pids"
+  check "$MODE: and nobody of the other container" kill -0 "$other"
   down $ID
   SOCKET=$(sed 's|^unix://||' "$RUN_DIR/b/host/address")
   down host
@@ -179,14 +187,12 @@ orphans() {
 s | Start id=$ID exec=orphan
 Wait | Wait id=$ID exec=orphan
 d | Delete id=$ID exec=orphan" | play >"$RUN_DIR/orphans"
-  check "an exec that leaves a child behind ends when it ends" contains "$RUN_DIR/orphans" '^Wait \| OK \| .* exit=3 '
+  check "$MODE: an exec that leaves a child behind ends when it ends" contains "$RUN_DIR/orphans" '^Wait \| OK \| .* exit=3 '
   pid=$(pgrep -f '^/bin/sleep 1000$' --ns "$(cat "$RUN_DIR/b/$ID/init.pid")" --nslist pid | tail -n 1)
-  check "its child lives on" kill -0 "$pid"
+  check "$MODE: its child lives on" kill -0 "$pid"
   down $ID
-  check "and ends with the container" wait_until 5 dead "$pid"
+  check "$MODE: and ends with the container" wait_until 5 dead "$pid"
 }
-
-told_exit() { exits "$1" | grep -q "^$1 "; }
 
 # Five hundred orphans of ours and forty execs end in one moment.
 crowd() {
@@ -199,13 +205,12 @@ crowd() {
     echo "m | Wait id=$ID exec=many"
     execs 40 sleep Exec Start
   } | play >/dev/null
-  check "541 processes run" equals 541 "$(echo "p | Pids id=$ID" | play | grep -oE 'pid=[0-9]+' | wc -l)"
+  check "$MODE: 541 processes run" equals 541 "$(echo "p | Pids id=$ID" | play | grep -oE 'pid=[0-9]+' | wc -l)"
   { execs 40 sleep Wait; echo "& Init | Wait id=$ID"; echo "- | Kill id=$ID signal=9 all=1"; } | play >"$RUN_DIR/crowd"
-  check "they end at once: every wait is answered" equals 41 "$(grep -c ' | OK | .* exit=137 ' "$RUN_DIR/crowd")"
-  wait_until 10 told_exit $ID  # the events come after the answers
-  check "no exit is lost" equals "many 0,40,$ID 137" \
+  check "$MODE: they end at once: every wait is answered" equals 41 "$(grep -c ' | OK | .* exit=137 ' "$RUN_DIR/crowd")"
+  check "$MODE: no exit is lost" equals "many 0,40,$ID 137" \
     "$(exits $ID | head -n 1),$(exits $ID | grep -c '^sleep[0-9]* 137$'),$(exits $ID | tail -n 1)"
-  check "no child is unreaped" wait_until 5 no_zombies $ID
+  check "$MODE: no child is unreaped" wait_until 5 no_zombies $ID
   down $ID
 }
 
@@ -213,24 +218,24 @@ kills() {
   ID=kills
   up $ID ".process.args = [\"/bin/sh\", \"-c\", $(jq -n --arg l "$LOOP" '$l')]"
   execs 2 sleep Exec Start | play >/dev/null
-  check "Wait keeps the client's deadline" contains \
+  check "$MODE: Wait keeps the client's deadline" contains \
     <(echo "Wait | Wait id=$ID timeout=200" | play) "^Wait \| DeadlineExceeded \| 'context deadline exceeded'"
   printf -- '- | Kill id=%s exec=sleep0 signal=15 all=1\n- | Wait id=%s exec=sleep0\n' $ID $ID | play
-  check "all=true of an exec's Kill ends that exec alone" equals "2" \
+  check "$MODE: all=true of an exec's Kill ends that exec alone" equals "2" \
     "$(echo "s | State id=$ID exec=sleep1" | play | grep -oE 'status=[0-9]' | cut -d= -f2)"
   printf -- '- | Kill id=%s signal=15\n- | Wait id=%s\n' $ID $ID | play
-  check "a signal reaches init, and its code is told" equals "$ID 5" "$(exits $ID | tail -n 1)"
-  check "of the execs that died with it, too" equals "sleep0 143,sleep1 137,$ID 5" "$(exits $ID | paste -sd,)"
+  check "$MODE: a signal reaches init, and its code is told" equals "$ID 5" "$(exits $ID | tail -n 1)"
+  check "$MODE: of the execs that died with it, too" equals "sleep0 143,sleep1 137,$ID 5" "$(exits $ID | paste -sd,)"
   down $ID
   ID=frozen
   up $ID
   echo "- | Pause id=$ID" | play
-  check "SIGKILL ends a paused container" contains \
+  check "$MODE: SIGKILL ends a paused container" contains \
     <(printf 'Kill | Kill id=%s signal=9\nWait | Wait id=%s patience=5000\n' $ID $ID | play) '^Wait \| OK \| .* exit=137'
   down $ID
   new_bundle unborn
   start_by_hand unborn
-  check "a container that was never started is deleted: first its exit is told" equals "create exit delete" "$(
+  check "$MODE: a container that was never started is deleted: first its exit is told" equals "create exit delete" "$(
     printf -- '- | Create id=unborn bundle=%s\n- | Delete id=unborn\n- | Shutdown id=unborn\n' "$RUN_DIR/b/unborn" | play
     wait_until 5 no_shim_at unborn
     sed -nE 's|^/tasks/([a-z]+) container=unborn .*|\1|p' "$RUN_DIR/events" | paste -sd' '
@@ -239,13 +244,17 @@ kills() {
 
 begin_by_hand "$@"
 processes
-ends_at_once
-storm
-started_twice
-shared_pids
-orphans
-crowd
-kills
-check "all events of this run are in order" in_order
-check "nothing is left" leaves_nothing
+for MODE in off enforce; do
+  : >"$RUN_DIR/events"
+  supervised
+  ends_at_once
+  storm
+  started_twice
+  shared_pids
+  orphans
+  crowd
+  kills
+  check "$MODE: all events are in order" in_order
+  check "$MODE: nothing is left" leaves_nothing
+done
 conclude

@@ -180,6 +180,18 @@ deaf_client() {
   others_live "a client that has gone"
 }
 
+# Whole frames of random content; what comes back is an error each, and nothing else happens.
+random_frames() {
+  local i
+  RANDOM=20
+  for i in {1..200}; do
+    echo "frame | raw 0 $((RANDOM % 2 * 2 + 1)) $(head -c $((RANDOM % 90 + 1)) /dev/urandom | od -An -v -tx1 | tr -d ' \n')"
+    ((i % 20)) || echo reconnect
+  done | play >"$RUN_DIR/frames"
+  check "200 random frames: each is refused" equals 200 "$(grep -cE '^frame \| (InvalidArgument|Unimplemented) ' "$RUN_DIR/frames")"
+  others_live "after random frames"
+}
+
 descriptors() { find "/proc/$(shim_at main)/fd" -mindepth 1 | wc -l; }
 
 begin_by_hand "$@"
@@ -189,6 +201,7 @@ before=$(descriptors)
 full_disk
 mute_log
 deaf_client
+random_frames
 check "the shim has as many descriptors as before" equals "$before" "$(descriptors)"
 printf -- '- | Kill id=main signal=9\n- | Wait id=main\n- | Delete id=main\n- | Shutdown id=main\n' | play
 check "all events of this run are in order" nothing disorder "$RUN_DIR/events"

@@ -46,7 +46,7 @@ stop_sink() {
   rm -f "$RUN_DIR/c.ttrpc"
 }
 
-# new_bundle ID [JQ-FILTER]: RUN_DIR/b/ID, ready to be created; unsupervised unless the filter says so.
+# new_bundle ID [JQ-FILTER]: RUN_DIR/b/ID, ready to be created; supervised as MODE says (not at all without).
 new_bundle() {
   local dir=$RUN_DIR/b/$1
   mkdir -p "$dir"
@@ -54,7 +54,7 @@ new_bundle() {
   "$RUNC" spec --bundle "$dir"
   jq --arg group "/$CTR_NAMESPACE/$1" --arg root "$RUN_DIR/rootfs" '.process.terminal = false
     | .process.args = ["/bin/sleep", "1000"] | .linux.cgroupsPath = $group | .root.path = $root
-    | .annotations["moat.dev/mode"] = "off" | '"${2:-.}" "$dir/config.json" >"$dir/new"
+    | .annotations["moat.dev/mode"] = "'"${MODE:-off}"'" | '"${2:-.}" "$dir/config.json" >"$dir/new"
   mv "$dir/new" "$dir/config.json"
   echo "$1" >>"$RUN_DIR/ids"
 }

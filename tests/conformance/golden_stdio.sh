@@ -137,7 +137,7 @@ replayed() {
     wait_until 5 no_shim
     rm -rf "$RUN_DIR/b/golden"
   done
-  names_for_numbers <"$RUN_DIR/raw" >"$RUN_DIR/$name.rows"
+  rows "$name" <"$RUN_DIR/raw" >"$RUN_DIR/$name.rows"
   cat "$RUN_DIR/raw" "$RUN_DIR/events" | names_for_numbers |
     tail -n +"$(($(wc -l <"$RUN_DIR/raw") + 1))" >"$RUN_DIR/$name.events"
   for stream in {pipe,exec}.{out,err} {tty,exectty}.out; do

@@ -184,10 +184,17 @@ replay() {
   play "$version" <"$RUN_DIR/script" >"$RUN_DIR/raw" 2>"$RUN_DIR/$name.err" || true
   check "$name: every call is answered" equals "$(grep -cE '^[^-#].* \| ' "$RUN_DIR/script")" "$(wc -l <"$RUN_DIR/raw")"
   check "$name: it ends after Shutdown" wait_until 10 no_shim_of golden
-  names_for_numbers <"$RUN_DIR/raw" >"$RUN_DIR/$name.rows"
+  rows "$name" <"$RUN_DIR/raw" >"$RUN_DIR/$name.rows"
   cat "$RUN_DIR/raw" "$RUN_DIR/events" | names_for_numbers | tail -n +"$(($(wc -l <"$RUN_DIR/raw") + 1))" >"$RUN_DIR/$name.events"
   delete_by_hand golden "$shim" >/dev/null 2>&1 || true
   rm -rf "$bundle"
+}
+
+# rows NAME: what is compared of the answers. A stock shim may be gone before its last one has left.
+rows() {
+  names_for_numbers | if [[ $1 != stock-* ]]; then cat; else
+    sed "s/^Shutdown | (the connection is closed)\$/Shutdown | OK | '' | /"
+  fi
 }
 
 no_shim_of() { [[ -z $(pgrep -f -- "-namespace $CTR_NAMESPACE -id $1( |\$)") ]]; }

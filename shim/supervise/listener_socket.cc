@@ -55,17 +55,22 @@ ListenerSocket::~ListenerSocket() {
   }
 }
 
+// All of them in one turn: a runtime that has handed over its listener ends, and once its end has
+// had its turn, nobody can tell any more whose child it was. Its connection came before its end,
+// and epoll keeps that order; of many execs at once only one would be in time.
 void ListenerSocket::on_connect() {
-  auto fd = oci::accept_unix(socket_.raw());
-  if (!fd) return;
-  const auto peer = oci::peer_of(fd->raw());
+  while (auto fd = oci::accept_unix(socket_.raw())) admit(std::move(*fd));
+}
+
+void ListenerSocket::admit(UniqueFd socket) {
+  const auto peer = oci::peer_of(socket.raw());
   if (!peer || peer->uid != 0 || !descends_from(peer->pid, ::getpid())) {
     complain_("a stranger connected to the socket for the seccomp listener");
     return;
   }
-  const int key = fd->raw();
+  const int key = socket.raw();
   Connection& connection = connections_[key];
-  connection.socket = std::move(*fd);
+  connection.socket = std::move(socket);
   connection.peer = peer->pid;
   if (!loop_.watch(key, EPOLLIN, [this, key](std::uint32_t) { on_readable(key); })) drop(key);
 }

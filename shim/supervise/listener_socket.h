@@ -38,6 +38,7 @@ class ListenerSocket {
 
   ListenerSocket(oci::Loop& loop, std::string path, Receive receive, Complain complain);
   void on_connect();
+  void admit(UniqueFd socket);
   void on_readable(int key);
   void finish(Connection connection);
   void drop(int key);

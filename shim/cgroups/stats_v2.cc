@@ -206,9 +206,12 @@ v2::Metrics stats_v2(const ReadFile& read, const std::vector<std::string>& page_
   add_rdma(read("", "rdma.max"), *metrics.mutable_rdma()->mutable_limit());
   add_io(read, *metrics.mutable_io());
   for (const std::string& size : page_sizes) {
+    // Zeros of a controller that is not in use would say that it is.
+    const auto current = read("", "hugetlb." + size + ".current");
+    if (!current) continue;
     auto& pages = *metrics.add_hugetlb();
     pages.set_pagesize(size);
-    pages.set_current(number(read, "hugetlb." + size + ".current"));
+    pages.set_current(parse_number(*current).value_or(0));
     pages.set_max(number(read, "hugetlb." + size + ".max"));
     // runc's shim reads the whole of "max 0" as one number here and gets none; we read it.
     if (const auto events = read("", "hugetlb." + size + ".events"))

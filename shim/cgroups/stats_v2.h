@@ -1,5 +1,5 @@
-// The counters of a version 2 group as one message. All parts but the pressure and the events are
-// always there, with zeros for what the kernel does not say, as in runc's shim.
+// The counters of a version 2 group as one message. All parts but pressure, huge pages and events
+// are always there, with zeros for what the kernel does not say, as in runc's shim.
 #pragma once
 
 #include <string>

@@ -2,9 +2,10 @@
 # The systemd cgroup driver, with a systemd of our own: process 1 of namespaces made for it, with a
 # version 2 tree and nothing of the machine's in reach: first without a bus, then with one of its own.
 # The machine's own init is not touched.
+# shellcheck disable=SC2034  # what one part sets another reads
 set -euo pipefail
 TESTS=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-for part in lib/{common,apt,build,containerd,kernel} e2e/lib/{checks,bundles,small_rootfs,nested_systemd}; do
+for part in lib/{common,apt,build,containerd,kernel} e2e/lib/{checks,bundles,small_rootfs,nested_systemd,stats}; do
   # shellcheck source=/dev/null
   source "$TESTS/$part.sh"
 done
@@ -25,6 +26,7 @@ under_systemd() {
     --fifo-dir "$RUN_DIR/fifo" --rootfs "$RUN_DIR/rootfs" "$id" /bin/sh -c 'while :; do echo x >>/tmp/out; done'
   check "$way: it lives in its scope" contains "$GROUP/cgroup.procs" "^$(ctr_ task ls | awk -v id="$id" '$1 == id {print $2}')\$"
   check "$way: which is systemd's" equals active "$(unit_property ActiveState)"
+  check "$way: it is given every controller there is" equals "$(</sys/fs/cgroup/cgroup.controllers)" "$(<"$GROUP/cgroup.controllers")"
   check "$way: its processes are listed" test "$(ctr_ task ps "$id" | wc -l)" -gt 1
   check "$way: its statistics are of version 2" contains <(stats_type "$id") '^io.containerd.cgroups.v2.Metrics$'
   check "$way: pause succeeds" ctr_ task pause "$id"
@@ -68,9 +70,27 @@ inside() {
   check "resume as well" ctr_ task resume s2
   ctr_ task rm --force s2 >/dev/null 2>&1 || true
   ctr_ container rm s2 || true
+  compare
   stop_daemon
   check "no scope is left" nothing systemctl list-units --no-legend --all "moat-*.scope"
   echo "$CHECKED $BROKEN" >"$RUN_DIR/verdict"
+}
+
+# Version 2 as runc's shim tells it.
+compare() {
+  local shim id
+  VERSION=v2
+  for id in stock moat; do
+    shim=$id
+    [[ $shim != stock ]] || shim=runc
+    ctr_ run -d --runtime "io.containerd.$shim.v2" --cpu-shares 0 --cgroup /moat/both --env PATH=/bin \
+      --annotation moat.dev/mode=off --fifo-dir "$RUN_DIR/fifo" --rootfs "$RUN_DIR/rootfs" "$id" /bin/sleep 1000
+  done
+  same_stats "in one group"
+  for id in stock moat; do
+    ctr_ task rm --force "$id" >/dev/null 2>&1 || true
+    ctr_ container rm "$id" || true
+  done
 }
 
 runc_() { "$MOAT_TOOLS/usr/sbin/runc" --root "/run/containerd/runc/$CTR_NAMESPACE" "$@"; }

@@ -96,10 +96,11 @@ TEST_F(StatsV2, EveryFileIsTold) {
   EXPECT_EQ(metrics.io().usage(1).rios(), 8950U);
   ASSERT_EQ(metrics.rdma().limit_size(), 2);
   EXPECT_EQ(metrics.rdma().limit(1).hca_objects(), UINT32_MAX);
-  ASSERT_EQ(metrics.hugetlb_size(), 2);
-  EXPECT_EQ(metrics.hugetlb(1).current(), 2097152U);
-  EXPECT_EQ(metrics.hugetlb(1).max(), ~0ULL);
-  EXPECT_EQ(metrics.hugetlb(1).failcnt(), 4U);
+  ASSERT_EQ(metrics.hugetlb_size(), 1) << "there are no files of the other size";
+  EXPECT_EQ(metrics.hugetlb(0).pagesize(), "2MB");
+  EXPECT_EQ(metrics.hugetlb(0).current(), 2097152U);
+  EXPECT_EQ(metrics.hugetlb(0).max(), ~0ULL);
+  EXPECT_EQ(metrics.hugetlb(0).failcnt(), 4U);
 }
 
 TEST_F(StatsV2, TheWireHasTheNumbersClientsRead) {

@@ -240,6 +240,18 @@ TEST_F(TaskServiceTest, ASlowExecHoldsUpNobodyElse) {
   until([&] { return answers_->got.contains(start); });
 }
 
+TEST_F(TaskServiceTest, WithoutACgroupThereAreNoStatisticsAndTheRuntimePauses) {
+  create_and_start();
+  EXPECT_EQ(error("Stats", about<task::StatsRequest>()), "cgroup does not exist: not found");
+  EXPECT_EQ(error("Pause", about<task::PauseRequest>()), "ok");
+  EXPECT_TRUE(told("/tasks/paused"));
+  EXPECT_EQ(error("Pause", about<task::PauseRequest>()), "cannot pause a paused container");
+  EXPECT_EQ(error("Resume", about<task::ResumeRequest>()), "ok");
+  const auto calls = oci::read_file(root() + "/calls");
+  ASSERT_TRUE(calls);
+  EXPECT_EQ(*calls, "create\nstart\npause\nresume\n");
+}
+
 TEST_F(TaskServiceTest, FailuresOfCreateSayWhereAndLeaveNothing) {
   write("../fail-create", "");
   EXPECT_EQ(error("Create", create_request()), "OCI runtime create failed: it was not to be");

@@ -24,6 +24,9 @@ start_systemd() {
       bash "$RUN_DIR/init.sh" </dev/null >"$RUN_DIR/systemd.log" 2>&1
   ) &
   SYSTEMD_PID=$!
+  # A group with a process in it gives no controllers to those below.
+  wait_until 10 test -d "$SYSTEMD_GROUP/init.scope" || true
+  echo "$SYSTEMD_PID" >"$unified/cgroup.procs"
 }
 
 # The mount points of version 2 trees.

@@ -30,6 +30,7 @@ struct Container {
   std::optional<Cgroup> cgroup;
   std::unique_ptr<CgroupManager> manager;  // null: it cannot be frozen
   std::unique_ptr<OomWatch> oom;           // null: memory is not controlled here
+  int late_oom_kills = 0;                  // not told yet
   bool cgroup_gone = false;                // removed, and said so
   std::optional<Stats> last_stats;         // as far as any were read
   std::optional<ExitRecord> init_exit;     // known, but told only after every exec's

@@ -183,7 +183,7 @@ void Creation::take_cgroup(Cgroup cgroup) {
   container_->cgroup = std::move(cgroup);
   manage_cgroup(tasks_, *container_);
   // At once: what is started next may be dead for want of memory a moment later.
-  tell_oom_kills(tasks_, *container_);
+  watch_oom_kills(tasks_, *container_);
 }
 
 void Creation::finish(Status guarded) {

@@ -9,6 +9,7 @@
 #include "oci/sys.h"
 #include "shim/log.h"
 #include "shim/proto/events.pb.h"
+#include "shim/task/oom.h"
 #include "shim/task/stats.h"
 
 namespace moat::shim {
@@ -32,6 +33,7 @@ Status Exits::adopt(Process& process, const std::string& pid_file) {
 
 void Exits::arm(const std::shared_ptr<Container>& container,
                 const std::shared_ptr<Process>& process) {
+  if (process == container->init) tell_late_oom_kills(events_, *container);
   if (!process->pidfd.valid()) return;
   auto watched =
       loop_.watch(process->pidfd.raw(), EPOLLIN,

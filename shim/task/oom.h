@@ -6,6 +6,9 @@
 namespace moat::shim {
 
 // From now on each is told. A machine that does not control memory has none to tell.
-void tell_oom_kills(Tasks& tasks, Container& container);
+void watch_oom_kills(Tasks& tasks, Container& container);
+
+// Tells those that came while the container was being started: its start has been told by now.
+void tell_late_oom_kills(EventSink& events, Container& container);
 
 }  // namespace moat::shim

@@ -47,6 +47,16 @@ EATS='exec dd if=/dev/zero of=/dev/null bs=64M count=1'
 begin_e2e "$@"
 SMALL_PROGRAMS+=(dd)
 small_rootfs "$RUN_DIR/rootfs"
+# A runtime that is late back from a start when it is told to be.
+mkdir "$RUN_DIR/bin"
+cat >"$RUN_DIR/bin/runc" <<END
+#!/bin/sh
+$MOAT_TOOLS/usr/sbin/runc "\$@" || exit
+case "\$*" in *" start "*) [ ! -e "$RUN_DIR/slow" ] || sleep 0.3 ;; esac
+END
+chmod +x "$RUN_DIR/bin/runc"
+stop_daemon
+TOOLS_PATH=$RUN_DIR/bin:$TOOLS_PATH start_containerd "$RUN_DIR"
 "$MOAT_TOOLS/usr/bin/ctr" -a "$RUN_DIR/c" events >"$RUN_DIR/events" 2>&1 &
 EVENTS_PID=$!
 sleep 0.3
@@ -63,6 +73,11 @@ for round in 1 2 3 4 5; do
   check "round $round: the kill is told before it" equals \
     "/tasks/create /tasks/start /tasks/oom /tasks/exit" "$(events "fast$round")"
 done
+touch "$RUN_DIR/slow"
+run moat late /bin/sh -c "$EATS" || true
+rm "$RUN_DIR/slow"
+check "one that is dead before its start is answered: its exit is told" exited late
+check "and all of it in order" equals "/tasks/create /tasks/start /tasks/oom /tasks/exit" "$(events late)"
 check "a container whose child eats goes on" equals 7 \
   "$(code_of run moat child /bin/sh -c "(${EATS}); (${EATS}); exit 7")"
 check "its exit is told" exited child

@@ -24,6 +24,15 @@ is_status() { [[ $(status_of "$1") == "$2" ]]; }
 runc_status() { runc_ state "$1" | jq -r .status; }
 runc_() { "$MOAT_TOOLS/usr/sbin/runc" --root "/run/containerd/runc/$CTR_NAMESPACE" "$@"; }
 
+# asks ID: a process of it waits in a question to its supervisor.
+asks() {
+  local pid
+  for pid in $(ctr_ task ps "$1" | awk 'NR > 1 {print $1}'); do
+    grep -qs seccomp "/proc/$pid/stack" "/proc/$pid/wchan" && return
+  done
+  return 1
+}
+
 # grows FILE: within half a second.
 grows() {
   local before
@@ -89,6 +98,15 @@ ctr_ task pause p3
 check "and nothing of it runs" stays "$RUN_DIR/rootfs/tmp/p3"
 ctr_ task resume p3
 check "and it runs again" grows "$RUN_DIR/rootfs/tmp/p3"
+supervisor=$(supervisor_of p3)
+check "it has a supervisor" test -n "$supervisor"
+kill -STOP "$supervisor"
+check "its questions wait" wait_until 5 asks p3
+check "a thread that waits for an answer is paused as well" ctr_ task pause p3
+check "which the kernel confirms" equals paused "$(runc_status p3)"
+kill -CONT "$supervisor"
+ctr_ task resume p3
+check "and goes on, answered" grows "$RUN_DIR/rootfs/tmp/p3"
 ctr_ task kill --signal KILL p3
 check "and ends" wait_until 5 is_status p3 STOPPED
 ctr_ task rm p3 >/dev/null 2>&1 || true

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 
 namespace moat::shim {
 
@@ -91,11 +90,15 @@ constexpr std::array<Field<E>, 6> kEvents{{
     {"oom_group_kill", &E::set_oom_group_kill},
 }};
 
+// The kernel writes hundredths ("%lu.%02lu"). The library's reader of any number at all would put
+// libm and much of libstdc++ into every shim.
 std::optional<double> parse_share(std::string_view text) {
-  double value = 0;
-  const auto parsed = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (parsed.ec != std::errc() || parsed.ptr != text.data() + text.size()) return {};
-  return value;
+  const std::size_t point = text.find('.');
+  if (point == std::string_view::npos || text.size() != point + 3) return {};
+  const auto whole = parse_number(text.substr(0, point)),
+             rest = parse_number(text.substr(point + 1));
+  if (!whole || !rest) return {};
+  return static_cast<double>(*whole * 100 + *rest) / 100;
 }
 
 // "avg10=0.00 avg60=0.00 avg300=0.00 total=0" without its first word.

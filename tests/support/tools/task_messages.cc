@@ -116,21 +116,22 @@ std::string when(const moat::wire::Timestamp& time) {
   return std::to_string(time.seconds()) + "." + std::to_string(time.nanos());
 }
 
+// In an order that does not depend on the numbers: init's own processes, then the execs by name.
 std::string pids_of(const task::PidsResponse& response) {
-  std::vector<std::string> pids;
+  std::vector<std::pair<std::string, std::string>> pids;
   for (const auto& process : response.processes()) {
+    containerd::runc::v1::ProcessDetails details;
     std::string entry;
     say(entry, "pid", process.pid());
     if (process.has_info()) {
-      containerd::runc::v1::ProcessDetails details;
       details.ParseFromString(process.info().value());
       entry += " info=" + process.info().type_url() + ":" + details.exec_id();
     }
-    pids.push_back(std::move(entry));
+    pids.emplace_back(details.exec_id(), std::move(entry));
   }
   std::ranges::sort(pids);
   std::string out;
-  for (const std::string& entry : pids) out += (out.empty() ? "" : " ") + entry;
+  for (const auto& [exec_id, entry] : pids) out += (out.empty() ? "" : " ") + entry;
   return out;
 }
 

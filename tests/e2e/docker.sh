@@ -174,6 +174,7 @@ no_docker_leftovers() { [[ -z $(docker_leftovers) ]]; }
 docker_leftovers() {
   node_leftovers
   find "$RUN_DIR/x" -type p -printf 'pipe %p\n'
+  find "$RUN_DIR/x/runtime-runc" -mindepth 2 -printf 'runtime %p\n' 2>/dev/null || true
 }
 
 SMALL_PROGRAMS+=(tail)

@@ -165,7 +165,7 @@ node_leftovers() {
   own_cgroups | sed -n "s|.*/$CTR_NAMESPACE/.|cgroup &|p"
   find "$MOAT_STATE_DIR" "$RUN_DIR/state/io.containerd.runtime.v2.task" /run/containerd -not -type d \
     -printf '%y %p\n' 2>/dev/null || true
-  find /run/containerd/runc /run/docker/runtime-runc -mindepth 2 -printf 'runtime %p\n' 2>/dev/null || true
+  find /run/containerd/runc -mindepth 2 -printf 'runtime %p\n' 2>/dev/null || true
   ip -br link | grep -E '^veth' || true
 }
 no_node_leftovers() { [[ -z $(node_leftovers) ]]; }

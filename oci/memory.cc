@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <cstdint>
+#include <utility>
 
 namespace moat::oci {
 
@@ -38,6 +39,15 @@ void let_go_of_memory() {
   ::malloc_trim(0);
   auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
   ::dl_iterate_phdr(unmap_clean, &page);
+}
+
+void Settling::begin() {
+  constexpr std::chrono::milliseconds kSettles{1000};
+  if (std::exchange(begun_, true)) return;
+  loop_.after(kSettles, [this] {
+    begun_ = false;
+    let_go_of_memory();
+  });
 }
 
 }  // namespace moat::oci

@@ -20,7 +20,6 @@ namespace {
 
 constexpr int kShimSocket = 3;
 constexpr int kJournalFd = 4;
-constexpr std::chrono::milliseconds kSettles{1000};  // what a container takes to be started
 
 // Reading arguments and links of other users' processes, and killing them, is all that is needed.
 void confine() {
@@ -37,9 +36,11 @@ void confine() {
 class Supervisor {
  public:
   Supervisor(oci::Loop& loop, Journal& journal, Reader& reader)
-      : loop_(loop), parts_{loop, journal, reader, ::getppid(), [](const hooks::Message& message) {
-                              (void)oci::send_packet(kShimSocket, hooks::encode(message), {});
-                            }} {}
+      : loop_(loop),
+        settling_(loop),
+        parts_{loop, journal, reader, ::getppid(), [](const hooks::Message& message) {
+                 (void)oci::send_packet(kShimSocket, hooks::encode(message), {});
+               }} {}
 
   void on_message();
 
@@ -54,6 +55,7 @@ class Supervisor {
   void last_rites();
 
   oci::Loop& loop_;
+  oci::Settling settling_;
   SupervisorParts parts_;
   std::map<std::string, std::unique_ptr<Watched>> containers_;
 };
@@ -80,7 +82,7 @@ void Supervisor::adopt(hooks::Adopt message, std::vector<UniqueFd> fds) {
   auto created = Watched::create(parts_, std::move(message), std::move(fds[0]));
   if (created) {
     containers_[id] = std::move(*created);
-    loop_.after(kSettles, oci::let_go_of_memory);  // the policy was parsed and compiled here
+    settling_.begin();  // the policy was parsed and compiled here
     return;
   }
   // The shim has parsed the same text: this is a broken build. Nothing of it may run.
@@ -99,6 +101,7 @@ void Supervisor::handle(hooks::Message message, std::vector<UniqueFd> fds) {
     if (container != nullptr && fds.size() == 1) (void)container->watch(*watch, std::move(fds[0]));
   } else if (const auto* session = std::get_if<hooks::SessionStarted>(&message)) {
     if (Watched* container = find(session->id)) container->session_started(*session);
+    settling_.begin();
   } else if (const auto* entered = std::get_if<hooks::Entered>(&message)) {
     if (Watched* container = find(entered->id)) container->entered(*entered);
   } else if (const auto* signal = std::get_if<hooks::Signalling>(&message)) {

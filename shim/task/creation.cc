@@ -4,7 +4,6 @@
 
 #include <algorithm>
 
-#include "oci/memory.h"
 #include "oci/spec.h"
 #include "oci/sys.h"
 #include "shim/cgroups/controllers.h"
@@ -18,7 +17,6 @@ namespace moat::shim {
 namespace {
 
 constexpr std::string_view kFailed = "OCI runtime create failed";
-constexpr std::chrono::milliseconds kSettles{1000};  // by then it runs, or has ended
 
 StdioPaths paths_of(const containerd::task::CreateTaskRequest& request) {
   return {request.stdin(), request.stdout(), request.stderr(), request.terminal()};
@@ -196,7 +194,7 @@ void Creation::finish(Status guarded) {
   response.set_pid(static_cast<std::uint32_t>(container_->init->pid));
   call_.ok(response.SerializeAsString());
   // The configuration was parsed here: megabytes that nothing needs again.
-  tasks_.loop.after(kSettles, oci::let_go_of_memory);
+  tasks_.settling.begin();
 }
 
 void Creation::publish() const {

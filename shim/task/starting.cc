@@ -162,6 +162,7 @@ void Start::exec_done(Status status) {
   event.set_pid(static_cast<std::uint32_t>(process->pid));
   tasks.events.publish("/tasks/exec-started", "containerd.events.TaskExecStarted", event);
   answer();
+  tasks.settling.begin();
   // Init ended while it was being started: with a shared pid namespace nobody else would end it.
   if (container->init_exit) (void)oci::pidfd_signal(process->pidfd.raw(), SIGKILL);
   tasks.exits.arm(container, process);

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "oci/loop.h"
+#include "oci/memory.h"
 #include "shim/events/publisher.h"
 #include "shim/reaper.h"
 #include "shim/supervise/guard.h"
@@ -34,6 +35,7 @@ struct Tasks {
         reaper(the_reaper),
         exits(the_loop, sink, the_reaper),
         runtime(the_loop, the_reaper),
+        settling(the_loop),
         ns(std::move(the_namespace)) {}
 
   oci::Loop& loop;
@@ -42,6 +44,7 @@ struct Tasks {
   Reaper& reaper;
   Exits exits;
   RuntimeQueue runtime;
+  oci::Settling settling;
   std::string ns;           // containerd's namespace
   RuntimeOptions defaults;  // of the node
   std::map<std::string, std::shared_ptr<Container>> containers;

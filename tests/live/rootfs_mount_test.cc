@@ -140,6 +140,30 @@ TEST_F(RootfsMounts, AnImageFileIsMountedAndItsDeviceFreesItself) {
   EXPECT_FALSE(oci::read_file(backing)) << "the device is still in use";
 }
 
+TEST_F(RootfsMounts, AFuseProgramServesARootFileSystem) {
+  dir.file("lower/file", "by fuse");
+  dir.folder("upper");
+  dir.folder("work");
+  const RootfsMount mount{
+      "fuse3.fuse-overlayfs",
+      "overlay",
+      "",
+      {"lowerdir=" + dir.at("lower"), "upperdir=" + dir.at("upper"), "workdir=" + dir.at("work")}};
+  EXPECT_TRUE(takes_time(mount));
+  const auto mounted = mount_rootfs(rootfs(), {mount});
+  ASSERT_TRUE(mounted) << mounted.error().what;
+  EXPECT_EQ(text("file"), "by fuse");
+  EXPECT_NE(mount_line().find(" fuse.fuse-overlayfs "), std::string::npos) << mount_line();
+}
+
+TEST_F(RootfsMounts, AFuseProgramThatFailsSaysWhy) {
+  const auto mounted = mount_rootfs(
+      rootfs(), {{"fuse3.fuse-overlayfs", "overlay", "", {"lowerdir=" + dir.at("none")}}});
+  ASSERT_FALSE(mounted);
+  EXPECT_NE(mounted.error().what.find("mount.fuse3 failed: "), std::string::npos)
+      << mounted.error().what;
+}
+
 TEST_F(RootfsMounts, ABindMountCanBeReadOnlyAndShared) {
   dir.file("data/file", "x");
   const auto mounted =

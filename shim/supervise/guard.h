@@ -41,6 +41,13 @@ class Guarded {
   virtual void signalling(int signal, std::function<void()> then) = 0;
 };
 
+// What supervision does to a container by the service's means: clients see it as if they had done
+// it themselves.
+struct GuardActions {
+  std::function<void(const std::string& id)> kill;    // at once: nothing may run unanswered
+  std::function<void(const std::string& id)> freeze;  // for forensics; a client may resume or kill
+};
+
 class Guard {
  public:
   virtual ~Guard() = default;
@@ -49,9 +56,8 @@ class Guard {
   // is not (mode off, a pod's sandbox). An error fails the creation with its text.
   virtual Result<std::unique_ptr<Guarded>> prepare(const NewContainer& container) = 0;
 
-  // Called by the service with the means to end a container at once, used when its supervisor is
-  // lost: nothing may run unanswered.
-  virtual void on_lost(std::function<void(const std::string& id)> kill_container) = 0;
+  // Called once by the service, before any container is prepared.
+  virtual void use(GuardActions actions) = 0;
 };
 
 }  // namespace moat::shim

@@ -179,20 +179,4 @@ void GuardedContainer::entered(Phase phase, const Status& status) {
   (void)link_.send(message);
 }
 
-void GuardedContainer::freeze() {
-  auto cgroups = oci::read_file("/proc/" + std::to_string(init_) + "/cgroup");
-  if (!cgroups) return;
-  // cgroup2 first (alone or beside v1), then the v1 freezer.
-  for (std::size_t at = 0; at < cgroups->size();) {
-    const std::size_t end = std::min(cgroups->find('\n', at), cgroups->size());
-    const std::string line = cgroups->substr(at, end - at);
-    at = end + 1;
-    if (line.starts_with("0::/") && line.size() > 4) {
-      for (const char* root : {"/sys/fs/cgroup", "/sys/fs/cgroup/unified"})
-        if (auto fd = oci::open_file(root + line.substr(3) + "/cgroup.freeze", 1 /* O_WRONLY */))
-          if (oci::write_all(fd->raw(), "1")) return;
-    }
-  }
-}
-
 }  // namespace moat::shim

@@ -46,7 +46,6 @@ class GuardedContainer : public Guarded {
   void signalling(int signal, std::function<void()> then) override;
 
   void enter(policies::Phase phase);  // the supervisor asks for a transition
-  void freeze();                      // reaction `quarantine`
   [[nodiscard]] const std::string& id() const { return plan_.container.id; }
   [[nodiscard]] pid_t init() const { return init_; }
 

@@ -18,7 +18,7 @@ class BrokenNode : public Guard {
   Result<std::unique_ptr<Guarded>> prepare(const NewContainer&) override {
     return fail(Error(error_).in("node configuration"));
   }
-  void on_lost(std::function<void(const std::string&)>) override {}
+  void use(GuardActions) override {}
 
  private:
   Error error_;
@@ -41,9 +41,7 @@ class ConfiguredNode : public Guard {
     if (guarded && *guarded && !record_) make_record();
     return guarded;
   }
-  void on_lost(std::function<void(const std::string&)> kill) override {
-    guard_.on_lost(std::move(kill));
-  }
+  void use(GuardActions actions) override { guard_.use(std::move(actions)); }
 
  private:
   void make_record() {

@@ -8,7 +8,7 @@ namespace moat::shim {
 class NoGuard : public Guard {
  public:
   Result<std::unique_ptr<Guarded>> prepare(const NewContainer&) override { return nullptr; }
-  void on_lost(std::function<void(const std::string&)>) override {}
+  void use(GuardActions) override {}
 };
 
 }  // namespace moat::shim

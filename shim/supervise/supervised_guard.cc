@@ -148,8 +148,7 @@ void SupervisedGuard::on_message(const hooks::Message& message) {
     const auto found = containers_.find(enter->id);
     if (found != containers_.end()) found->second->enter(enter->phase);
   } else if (const auto* freeze = std::get_if<hooks::Freeze>(&message)) {
-    const auto found = containers_.find(freeze->id);
-    if (found != containers_.end()) found->second->freeze();
+    if (containers_.contains(freeze->id) && actions_.freeze) actions_.freeze(freeze->id);
   }
 }
 
@@ -159,7 +158,7 @@ void SupervisedGuard::supervisor_lost() {
   for (const auto& [id, container] : orphans) {
     log_error("the supervisor is gone: the container is killed, because nothing may run unanswered",
               {{"id", id}});
-    if (kill_container_) kill_container_(id);
+    if (actions_.kill) actions_.kill(id);
   }
 }
 

@@ -15,9 +15,7 @@ class SupervisedGuard : public Guard {
   SupervisedGuard(oci::Loop& loop, Reaper& reaper, oci::NodeConfig config);
 
   Result<std::unique_ptr<Guarded>> prepare(const NewContainer& container) override;
-  void on_lost(std::function<void(const std::string& id)> kill_container) override {
-    kill_container_ = std::move(kill_container);
-  }
+  void use(GuardActions actions) override { actions_ = std::move(actions); }
 
   // What the control service tells: the supervisor's word on its containers (none: not running).
   void ask_status(std::function<void(std::vector<hooks::ContainerStatus>)> done);
@@ -36,7 +34,7 @@ class SupervisedGuard : public Guard {
   oci::NodeConfig config_;
   SupervisorLink link_;
   std::map<std::string, GuardedContainer*> containers_;  // owned by the Task service
-  std::function<void(const std::string&)> kill_container_;
+  GuardActions actions_;
 };
 
 }  // namespace moat::shim

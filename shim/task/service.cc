@@ -67,10 +67,15 @@ Result<std::string> process_document(const task::ExecProcessRequest& request) {
 
 TaskService::TaskService(Tasks& tasks, std::function<void()> shutdown)
     : tasks_(tasks), shutdown_(std::move(shutdown)) {
-  tasks_.guard.on_lost([this](const std::string& id) {
+  GuardActions actions;
+  actions.kill = [this](const std::string& id) {
     for (const auto& list : {tasks_.containers, tasks_.creating})
       if (const auto found = list.find(id); found != list.end()) found->second->kill_all();
-  });
+  };
+  actions.freeze = [this](const std::string& id) {
+    if (const auto found = tasks_.find(id)) pause_container(tasks_, *found, ttrpc::Call());
+  };
+  tasks_.guard.use(std::move(actions));
 }
 
 void TaskService::register_in(ttrpc::Registry& registry) {

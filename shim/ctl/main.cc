@@ -7,6 +7,7 @@
 #include "policies/event.h"
 #include "policies/nearest.h"
 #include "policies/phase.h"
+#include "shim/ctl/doctor.h"
 #include "shim/ctl/events.h"
 #include "shim/ctl/policy_lint.h"
 #include "shim/ctl/ps.h"
@@ -67,6 +68,7 @@ struct Options {
   EventsOptions events;
   LintOptions lint;
   Format version = Format::Text;
+  Format doctor = Format::Text;
   std::function<Exit()> run;
 };
 
@@ -132,6 +134,12 @@ void add_policy(CLI::App& app, Options& options) {
   command->callback([&options] { options.run = [&options] { return policy_lint(options.lint); }; });
 }
 
+void add_doctor(CLI::App& app, Options& options) {
+  auto* command = app.add_subcommand("doctor", "Whether this node can do what moat promises");
+  add_format(*command, options.doctor);
+  command->callback([&options] { options.run = [&options] { return doctor(options.doctor); }; });
+}
+
 int run(int argc, char** argv) {
   CLI::App app("moatctl looks at moat on this node.", "moatctl");
   Options options;
@@ -141,6 +149,7 @@ int run(int argc, char** argv) {
   add_ps(app, options);
   add_events(app, options);
   add_policy(app, options);
+  add_doctor(app, options);
   auto* command = app.add_subcommand("version", "The version of moatctl");
   add_format(*command, options.version);
   command->callback([&options] { options.run = [&options] { return version(options.version); }; });

@@ -13,9 +13,10 @@ namespace moat::shim {
 
 class Copier {
  public:
-  // `from`: a non-blocking pipe or FIFO, a terminal, or a regular file, which is always ready. `to`:
-  // a pipe, a FIFO (non-blocking) or a regular file. `keep_unread`: a FIFO whose reader we have not
-  // seen yet is kept open until what is in it has been read: closing it would throw that away.
+  // `from`: a non-blocking pipe or FIFO, a terminal, or a regular file, which is always ready.
+  // `to`: a pipe, a FIFO (non-blocking) or a regular file. `keep_unread`: a FIFO whose reader we
+  // have not seen yet is kept open until what is in it has been read: closing it would throw that
+  // away.
   Copier(oci::Loop& loop, UniqueFd from, UniqueFd to, bool keep_unread);
   ~Copier() { close(); }
   Copier(const Copier&) = delete;

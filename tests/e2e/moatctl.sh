@@ -47,6 +47,13 @@ silent() { nothing cat "$RUN_DIR/err"; }
 command_line() {
   check "version" ctl 0 version
   check "... is one line" says '^moatctl [0-9]+\.[0-9]+\.[0-9]+$'
+  echo "runtime: /bin/true" >"$MOAT_CONFIG"  # runc may be anywhere; this one is everywhere
+  check "doctor finds nothing amiss on a machine that runs these tests" ctl 0 doctor -o json
+  check "... and tells programs" jq -e 'length > 8 and all(.ok)' "$RUN_DIR/out"
+  echo "runtime: /no/runc" >"$MOAT_CONFIG"
+  check "a runtime that is not there is a finding" ctl 1 doctor
+  check "... with the way out" says 'runtime +FAILED +cannot start /no/runc: .*name another as .runtime. in moat.yaml'
+  : >"$MOAT_CONFIG"
   check "version -o json" ctl 0 version -o json
   check "... is JSON" jq -e '.version | type == "string"' "$RUN_DIR/out"
   check "--help" ctl 0 --help

@@ -1,0 +1,169 @@
+#include "shim/supervise/probes.h"
+
+#include <fcntl.h>
+#include <linux/bpf.h>
+#include <linux/filter.h>
+#include <linux/mount.h>
+#include <linux/seccomp.h>
+#include <poll.h>
+#include <sys/fanotify.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <string>
+
+#include "oci/fd.h"
+#include "oci/sys.h"
+
+namespace moat::shim {
+
+namespace {
+
+constexpr int kPatienceMs = 2000;  // a kernel that answers at all answers in microseconds
+
+// A child that does one thing; its exit status is what `work` returns, an errno or 0.
+template <class Work>
+pid_t start_child(Work work) {
+  const pid_t pid = ::fork();
+  if (pid != 0) return pid;
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  ::_exit(work());
+}
+
+int status_of(pid_t pid) {
+  int status = 0;
+  if (pid < 0 || ::waitpid(pid, &status, 0) != pid) return ECHILD;
+  return WIFEXITED(status) ? WEXITSTATUS(status) : EINTR;
+}
+
+Status expect(int err, const char* what) {
+  if (err == 0) return {};
+  return fail_errno(err, what);
+}
+
+int install_listener() {
+  sock_filter allow{BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW};
+  sock_fprog program{1, &allow};
+  if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return errno;
+  const long fd =
+      ::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &program);
+  return fd < 0 ? errno : 0;
+}
+
+Status try_listener() {
+  return expect(status_of(start_child(install_listener)), "seccomp listener");
+}
+
+// The whole way: a child's open is asked about, refused, and fails.
+Status answer_one(int group, pid_t child) {
+  pollfd entry{group, POLLIN, 0};
+  fanotify_event_metadata event{};
+  if (::poll(&entry, 1, kPatienceMs) != 1 ||
+      ::read(group, &event, sizeof event) != static_cast<ssize_t>(sizeof event)) {
+    ::kill(child, SIGKILL);
+    (void)status_of(child);
+    return fail(Code::Unavailable, "fanotify: no question came for an open");
+  }
+  const UniqueFd opened(event.fd);
+  const fanotify_response response{event.fd, FAN_DENY};
+  if (::write(group, &response, sizeof response) < 0) return fail_errno(errno, "fanotify");
+  if (status_of(child) == EPERM) return {};
+  return fail(Code::Unavailable, "fanotify: an open that was refused succeeded");
+}
+
+Status try_fanotify() {
+  const UniqueFd file(::memfd_create("moat-probe", MFD_CLOEXEC));
+  const UniqueFd group(::fanotify_init(FAN_CLASS_CONTENT | FAN_CLOEXEC | FAN_NONBLOCK,
+                                       O_RDONLY | O_CLOEXEC | O_LARGEFILE));
+  if (!file.valid() || !group.valid()) return fail_errno(errno, "fanotify_init");
+  const std::string path = "/proc/self/fd/" + std::to_string(file.raw());
+  if (::fanotify_mark(group.raw(), FAN_MARK_ADD, FAN_OPEN_PERM | FAN_OPEN_EXEC_PERM, AT_FDCWD,
+                      path.c_str()) != 0)
+    return fail_errno(errno, "fanotify permission events");
+  const pid_t child =
+      start_child([&path] { return ::open(path.c_str(), O_RDONLY | O_CLOEXEC) < 0 ? errno : 0; });
+  if (child < 0) return fail_errno(errno, "fork");
+  return answer_one(group.raw(), child);
+}
+
+// On a file system nobody else sees.
+Status try_readonly() {
+  const UniqueFd context(static_cast<int>(::syscall(SYS_fsopen, "tmpfs", FSOPEN_CLOEXEC)));
+  if (!context.valid()) return fail_errno(errno, "fsopen");
+  if (::syscall(SYS_fsconfig, context.raw(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) != 0)
+    return fail_errno(errno, "fsconfig");
+  const UniqueFd mount(static_cast<int>(::syscall(SYS_fsmount, context.raw(), FSMOUNT_CLOEXEC, 0)));
+  if (!mount.valid()) return fail_errno(errno, "fsmount");
+  mount_attr attributes{};
+  attributes.attr_set = MOUNT_ATTR_RDONLY;
+  if (::syscall(SYS_mount_setattr, mount.raw(), "", AT_EMPTY_PATH, &attributes,
+                sizeof attributes) != 0)
+    return fail_errno(errno, "mount_setattr");
+  const UniqueFd made(::openat(mount.raw(), "file", O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+  if (!made.valid() && errno == EROFS) return {};
+  return fail(Code::Unavailable, "mount_setattr: a mount turned read-only takes a new file");
+}
+
+// A descriptor and a byte of another process.
+Status try_tracee() {
+  static const char kByte = 'm';
+  std::array<int, 2> ends{};
+  if (::pipe2(ends.data(), O_CLOEXEC) != 0) return fail_errno(errno, "pipe");
+  const UniqueFd read_end(ends[0]), write_end(ends[1]);
+  const pid_t child = start_child([] { return ::pause(); });
+  if (child < 0) return fail_errno(errno, "fork");
+  char byte = 0;
+  iovec local{&byte, 1}, remote{const_cast<char*>(&kByte), 1};
+  int err = ::process_vm_readv(child, &local, 1, &remote, 1, 0) == 1 ? 0 : errno;
+  if (err == 0) {
+    const auto pidfd = oci::pidfd_open(child);
+    const UniqueFd copy(
+        pidfd ? static_cast<int>(::syscall(SYS_pidfd_getfd, pidfd->raw(), read_end.raw(), 0)) : -1);
+    if (!copy.valid()) err = errno;
+  }
+  ::kill(child, SIGKILL);
+  (void)status_of(child);
+  return expect(err, "looking into a process (CAP_SYS_PTRACE)");
+}
+
+Status try_cgroup_bpf() {
+  bpf_insn program[] = {{BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_0, 0, 0, 1},
+                        {BPF_JMP | BPF_EXIT, 0, 0, 0, 0}};
+  static const char kLicense[] = "GPL";
+  bpf_attr attributes{};
+  attributes.prog_type = BPF_PROG_TYPE_CGROUP_SOCK_ADDR;
+  attributes.expected_attach_type = BPF_CGROUP_INET4_CONNECT;
+  attributes.insns = reinterpret_cast<std::uintptr_t>(program);
+  attributes.insn_cnt = 2;
+  attributes.license = reinterpret_cast<std::uintptr_t>(kLicense);
+  const UniqueFd fd(
+      static_cast<int>(::syscall(SYS_bpf, BPF_PROG_LOAD, &attributes, sizeof attributes)));
+  return expect(fd.valid() ? 0 : errno, "bpf");
+}
+
+constexpr std::array kProbes{
+    Probe{"seccomp listener", "system calls are decided while they wait", true, try_listener},
+    Probe{"fanotify permission events", "reads and programs are decided on the file itself", true,
+          try_fanotify},
+    Probe{"read-only mounts", "writes outside the declared places fail in the kernel", true,
+          try_readonly},
+    Probe{"looking into a process", "reports name paths, addresses and programs", true, try_tracee},
+    Probe{"cgroup BPF", "network addresses are told apart by the kernel's own copy", false,
+          try_cgroup_bpf},
+};
+
+}  // namespace
+
+std::span<const Probe> probes() {
+  return kProbes;
+}
+
+}  // namespace moat::shim

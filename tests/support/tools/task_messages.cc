@@ -148,7 +148,8 @@ std::string describe(const std::string& payload) {
     say(out, "version", response.version());
   }
   if constexpr (requires { response.pid(); }) say(out, "pid", response.pid());
-  if constexpr (requires { response.status(); }) say(out, "status", response.status());
+  if constexpr (requires { response.status(); })
+    say(out, "status", static_cast<std::uint32_t>(response.status()));
   if constexpr (requires { response.stdout(); }) {
     say(out, "stdin", response.stdin());
     say(out, "stdout", response.stdout());

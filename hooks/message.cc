@@ -44,6 +44,12 @@ void fields(V& v, Watch& m) {
   v("init", m.init);
 }
 template <class V>
+void fields(V& v, Network& m) {
+  v("id", m.id);
+  v("holds", m.holds);
+  v("problem", m.problem);
+}
+template <class V>
 void fields(V& v, SessionStarted& m) {
   v("id", m.id);
   v("exec_id", m.exec_id);
@@ -144,8 +150,9 @@ struct Reader {
   }
 };
 
-constexpr const char* kNames[] = {"adopt",  "listen", "watch", "session", "entered", "signalling",
-                                  "forget", "ask",    "enter", "ready",   "told",    "freeze"};
+constexpr const char* kNames[] = {"adopt",   "listen",     "watch",  "network", "session",
+                                  "entered", "signalling", "forget", "ask",     "enter",
+                                  "ready",   "told",       "freeze"};
 static_assert(std::size(kNames) == std::variant_size_v<Message>);
 
 template <std::size_t I = 0>

@@ -40,6 +40,14 @@ struct Watch {
   std::int32_t init = 0;
 };
 
+// What holds the container's sockets. Descriptors, when there is anything: the programs' state,
+// their ring of records.
+struct Network {
+  std::string id;
+  bool holds = false;   // addresses are decided in the kernel: registers may let them through
+  std::string problem;  // what is missing, or was put back
+};
+
 struct SessionStarted {  // names the session that `pid` leads
   std::string id, exec_id;
   std::int32_t pid = 0;
@@ -94,8 +102,8 @@ struct Freeze {  // reaction `quarantine`
   std::string id;
 };
 
-using Message = std::variant<Adopt, Listen, Watch, SessionStarted, Entered, Signalling, Forget, Ask,
-                             Enter, Ready, Told, Freeze>;
+using Message = std::variant<Adopt, Listen, Watch, Network, SessionStarted, Entered, Signalling,
+                             Forget, Ask, Enter, Ready, Told, Freeze>;
 
 std::string encode(const Message& message);
 Result<Message> decode(std::string_view text);

@@ -18,6 +18,11 @@ Status add_object(const Places& places, Action action, const std::string& object
   return {};
 }
 
+void add_address(const std::string& object, NetworkRules& into) {
+  into.addresses.push_back(object);
+  if (const auto rule = address_rule(object)) into.reachable.push_back(*rule);
+}
+
 Status add_network(const Places& places, const ActionRule& rule, NetworkRules& into) {
   for (const std::string& object : rule.objects) {
     if (auto ok = check_object(Action::NetworkAccess, object, false); !ok) return ok;
@@ -25,8 +30,10 @@ Status add_network(const Places& places, const ActionRule& rule, NetworkRules& i
       into.any = true;
     else if (object == "@listen")
       into.listen = true;
+    else if (object == kAnyUnix)
+      into.any_unix = true;
     else
-      into.addresses.push_back(object);
+      add_address(object, into);
   }
   for (const std::string& object : rule.quiet) {
     if (auto ok = check_object(Action::NetworkAccess, object, true); !ok) return ok;

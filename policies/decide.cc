@@ -132,4 +132,12 @@ Decision decide(const Policy& policy, Phase phase, const OpenFacts& facts) {
   return decision;
 }
 
+Decision refused_address(const Policy& policy, Phase phase, std::string address) {
+  Decision decision =
+      detail::refuse_address(policy.boundary(phase).network, std::move(address), EPERM);
+  decision.err = EPERM;  // the one thing a program can say, before Linux 5.18
+  decision.rule = rule_of(phase, decision.action);
+  return decision;
+}
+
 }  // namespace moat::policies

@@ -29,6 +29,9 @@ struct CallFacts {
   std::optional<std::string> claimed_path2;    // rename, link
   std::optional<std::string> claimed_address;  // "10.0.0.1:443", "[::1]:80", "unix:/run/x.sock"
   std::optional<std::uint64_t> claimed_open_flags;  // openat2 in audit
+  // Programs of the kernel's (network_program.h) decide on addresses: what registers let through
+  // there is not allowed yet.
+  bool kernel_holds = false;
   bool unreadable = false;  // an argument that should be there could not be read: refused
 };
 
@@ -49,5 +52,8 @@ struct Decision {
 
 Decision decide(const Policy& policy, Phase phase, const CallFacts& facts);
 Decision decide(const Policy& policy, Phase phase, const OpenFacts& facts);
+
+// What the kernel's own programs refused, or would have: whether it is a violation.
+Decision refused_address(const Policy& policy, Phase phase, std::string address);
 
 }  // namespace moat::policies

@@ -1,4 +1,6 @@
-// Sockets by registers. An address is memory: it can make a refusal quiet, never allow.
+// Sockets by registers. An address is memory: it can make a refusal, or make one quiet, never
+// allow. Where the kernel's programs hold a phase to its addresses, the registers let through what
+// those then decide on.
 #include <sys/socket.h>
 
 #include <cerrno>
@@ -65,6 +67,14 @@ bool looks_like_resolver(std::uint32_t type) {
   return (type & kTypeMask) == SOCK_DGRAM && (type & kBoth) == kBoth;
 }
 
+constexpr std::string_view kUnixPrefix = "unix:";
+
+// What connect4/6 and sendmsg4/6 see all of.
+bool is_udp(std::uint32_t type, std::uint32_t protocol) {
+  constexpr std::uint32_t kUdp = 17;
+  return (type & kTypeMask) == SOCK_DGRAM && (protocol == 0 || protocol == kUdp);
+}
+
 // Only what needs connect() to send: other protocols connect, or send, on the side.
 bool is_tcp(std::uint32_t type, std::uint32_t protocol) {
   constexpr std::uint32_t kTcp = 6, kMptcp = 262;
@@ -74,7 +84,10 @@ bool is_tcp(std::uint32_t type, std::uint32_t protocol) {
 
 Decision decide_inet(const NetworkRules& network, const CallFacts& facts, Object object) {
   const std::uint32_t type = low(facts.args[1]);
-  const bool allowed = network.any || (network.listen && is_tcp(type, low(facts.args[2])));
+  const std::uint32_t protocol = low(facts.args[2]);
+  const bool held = facts.kernel_holds && !network.reachable.empty();
+  const bool allowed = network.any || (network.listen && is_tcp(type, protocol)) ||
+                       (held && (is_tcp(type, protocol) || is_udp(type, protocol)));
   return hushed(verdict(allowed, Action::NetworkAccess, std::move(object)),
                 network.quiet_resolver && looks_like_resolver(type), EACCES);
 }
@@ -86,8 +99,8 @@ Decision decide_socket(const NetworkRules& network, const CallFacts& facts) {
   switch (domain) {
     case AF_UNIX:
       // A datagram names its receiver in memory, where nobody can hold it.
-      return verdict(network.any || (type & kTypeMask) != SOCK_DGRAM, Action::NetworkAccess,
-                     std::move(object));
+      return verdict(network.any || network.any_unix || (type & kTypeMask) != SOCK_DGRAM,
+                     Action::NetworkAccess, std::move(object));
     case AF_INET:
     case AF_INET6:
       return decide_inet(network, facts, std::move(object));
@@ -102,16 +115,23 @@ Decision decide_socket(const NetworkRules& network, const CallFacts& facts) {
 }
 
 bool is_quiet_address(const NetworkRules& network, std::string_view address) {
-  constexpr std::string_view kUnix = "unix:";
-  if (address.starts_with(kUnix)) return network.quiet_unix.contains(address.substr(kUnix.size()));
+  if (address.starts_with(kUnixPrefix))
+    return network.quiet_unix.contains(address.substr(kUnixPrefix.size()));
   return network.quiet_resolver && address.ends_with(":53");
 }
 
+// A claim of the wrong kind only gets the claimant refused, here or by the kernel.
+bool left_to_kernel(const NetworkRules& network, const CallFacts& facts) {
+  if (!facts.kernel_holds || !facts.claimed_address) return false;
+  return facts.claimed_address->starts_with(kUnixPrefix) ? network.any_unix
+                                                         : !network.reachable.empty();
+}
+
 Decision decide_egress(const NetworkRules& network, const CallFacts& facts) {
-  Object object{ObjectType::Address, facts.claimed_address.value_or("")};
-  const bool quiet = is_quiet_address(network, object.name);
-  return hushed(verdict(network.any, Action::NetworkAccess, std::move(object)), quiet,
-                ECONNREFUSED);
+  const std::string address = facts.claimed_address.value_or("");
+  if (network.any || left_to_kernel(network, facts))
+    return yes(Action::NetworkAccess, {ObjectType::Address, address});
+  return refuse_address(network, address, ECONNREFUSED);
 }
 
 Decision decide_listen(const NetworkRules& network, const CallFacts& facts) {
@@ -120,6 +140,12 @@ Decision decide_listen(const NetworkRules& network, const CallFacts& facts) {
 }
 
 }  // namespace
+
+Decision refuse_address(const NetworkRules& network, std::string address, int err) {
+  const bool quiet = is_quiet_address(network, address);
+  return hushed(verdict(false, Action::NetworkAccess, {ObjectType::Address, std::move(address)}),
+                quiet, err);
+}
 
 Decision decide_network(const Boundary& boundary, const CallFacts& facts) {
   if (facts.call->tier == Tier::Trigger) return decide_listen(boundary.network, facts);

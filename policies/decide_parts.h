@@ -38,6 +38,8 @@ Decision decide_memory_file(const Boundary& boundary, const CallFacts& facts);
 
 // socket, connect and what connects on the side, listen.
 Decision decide_network(const Boundary& boundary, const CallFacts& facts);
+// `err` goes to the callers of a quiet address.
+Decision refuse_address(const NetworkRules& network, std::string address, int err);
 
 // fork and clone, exec, signals.
 Decision decide_create(const Boundary& boundary, const CallFacts& facts);

@@ -104,6 +104,7 @@ Status check_path(std::string_view path, bool globs) {
 }
 
 Status check_address(std::string_view address) {
+  if (address == kAnyUnix) return {};
   if (address.starts_with("unix:")) {
     const std::string_view path = address.substr(5);
     if (path.starts_with('@') && path.size() > 1) return {};
@@ -125,7 +126,7 @@ Status check_address(std::string_view address) {
   if (good && port && !gap) return {};
   return wrong(
       "'{}' is not an address (10.0.0.0/8:443, [fd00::/8]:443, name:80, unix:/run/x.sock, "
-      "@listen or *)",
+      "unix:*, @listen or *)",
       printable(address));
 }
 

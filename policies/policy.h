@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "policies/address.h"
 #include "policies/document.h"
 
 namespace moat::policies {
@@ -39,7 +40,9 @@ class PathSet {
 struct NetworkRules {
   bool any = false;                    // "*": every address
   bool listen = false;                 // "@listen": make and use a listening TCP socket
-  std::vector<std::string> addresses;  // stated, but refused until something can check them soundly
+  bool any_unix = false;               // "unix:*": every Unix socket
+  std::vector<std::string> addresses;  // as stated
+  std::vector<AddressRule> reachable;  // those of them that the kernel can tell apart
   bool quiet_resolver = false;         // "@resolver" refused without a violation
   PathSet quiet_unix;                  // "unix:/path" refused without a violation
 };

@@ -6,6 +6,7 @@
 #include <charconv>
 #include <tuple>
 
+#include "policies/objects.h"
 #include "policies/policy.h"
 #include "policies/text.h"
 #include "policies/tree.h"
@@ -66,10 +67,13 @@ void note_addresses(const Node& phase, std::vector<Finding>& findings) {
   if (list == nullptr) return;
   for (const Node& object : list->items) {
     if (object.text == "*" || object.text == "+" || object.text.starts_with('@')) continue;
+    if (object.text == policies::kAnyUnix || policies::address_rule(object.text)) continue;
+    const char* why = object.text.starts_with("unix:")
+                          ? "Unix sockets are told apart as a class only (unix:*)"
+                          : "the kernel knows no names; state the addresses it stands for";
     findings.push_back(at(object, Severity::Note,
-                          fmt::format("'{}' is refused in {} all the same: addresses cannot be "
-                                      "told apart in the kernel yet",
-                                      policies::printable(object.text), phase.key)));
+                          fmt::format("'{}' is refused in {} all the same: {}",
+                                      policies::printable(object.text), phase.key, why)));
   }
 }
 

@@ -36,6 +36,10 @@ class Guarded {
   virtual void session_starting(const std::string& exec_id) = 0;
   virtual void session_started(const std::string& exec_id, pid_t pid) = 0;
 
+  // The runtime has updated it, or it goes on after a pause: what that may have undone is put back,
+  // or the container is ended (see on_lost below).
+  virtual void changed() = 0;
+
   // A signal is about to be sent to init; `then` is called once the phase it leads to is in force
   // (bounded: it is called in any case).
   virtual void signalling(int signal, std::function<void()> then) = 0;

@@ -54,10 +54,11 @@ void GuardedContainer::on_listener(Handover handover) {
     return;
   }
   hooks::Listen message{id(), handover.state.pid, session, {}};
-  if (session)
+  if (session) {
     message.exec_id = take_session(handover.runtime);
-  else
-    listening_ = true;
+    admit_session(handover.state.pid);
+  }
+  if (!session) listening_ = true;
   if (auto sent = link_.send(message, {handover.listener.raw()}); !sent)
     log_error("seccomp listener: " + sent.error().what, {{"id", id()}});
   if (!session && started_) settle({});
@@ -86,7 +87,8 @@ Status GuardedContainer::created(pid_t init) {
   if (!same) return same;
   init_ = init;
   init_start_ = oci::start_time_of(init);
-  return place_marks();
+  if (auto marked = place_marks(); !marked) return marked;
+  return hold_network();
 }
 
 void GuardedContainer::started(std::function<void(Status)> done) {
@@ -113,6 +115,55 @@ Status GuardedContainer::place_marks() {
   if (auto marked = mark_points(group->raw(), init_, plan_.model_mounts); !marked) return marked;
   group_ = std::move(*group);
   return link_.send(hooks::Watch{id(), init_}, {group_.raw()});
+}
+
+// Before the container's own program runs: nothing is allowed until the first phase is entered.
+Status GuardedContainer::hold_network() {
+  if (plan_.programs.empty()) return {};
+  auto attached = own_cgroup_of(init_).and_then(
+      [&](const std::string& folder) { return NetworkHooks::attach(folder, plan_.programs); });
+  plan_.programs.clear();
+  hooks::Network message{id(), false, {}};
+  if (!attached) {
+    message.problem =
+        "network.access is decided by registers alone, so that addresses the policy names are "
+        "refused and sockets made before load can still send: " +
+        attached.error().what;
+    return link_.send(message);
+  }
+  network_ = std::move(*attached);
+  network_->enter(Phase::Init);
+  message.holds = plan_.apart && (!plan_.hold_unix || network_->holds_unix());
+  if (plan_.apart && !message.holds)
+    message.problem =
+        "addresses that the policy names are refused: this kernel cannot hold Unix sockets, which "
+        "would be let through with them (Linux 6.7; or allow unix:*)";
+  return link_.send(message, {network_->state(), network_->ring()});
+}
+
+Status GuardedContainer::keep_network() {
+  if (!network_) return {};
+  const auto repaired = network_->repair();
+  if (!repaired) return fail(Error(repaired.error()).in("network programs"));
+  if (!*repaired) return {};
+  return link_.send(
+      hooks::Network{id(), false, "network programs had been detached, and were put back"});
+}
+
+void GuardedContainer::changed() {
+  const Status kept = keep_network();
+  if (kept) return;
+  log_error("the container is killed: nothing holds its network any more",
+            {{"id", id()}, {"error", kept.error().what}});
+  kill_(id());
+}
+
+// Until it runs its own program the session waits for the supervisor, which hears of it after this.
+void GuardedContainer::admit_session(pid_t pid) {
+  if (!network_) return;
+  if (auto admitted = network_->admit(pid); !admitted)
+    log_warning("a session is held to the container's network",
+                {{"id", id()}, {"error", admitted.error().what}});
 }
 
 void GuardedContainer::session_starting(const std::string& exec_id) {
@@ -172,7 +223,10 @@ void GuardedContainer::make_readonly() {
            });
 }
 
-void GuardedContainer::entered(Phase phase, const Status& status) {
+// The kernel's programs first: what waits for the phase finds it in force.
+void GuardedContainer::entered(Phase phase, const Status& flipped) {
+  const Status status = flipped ? keep_network() : flipped;
+  if (status && network_) network_->enter(phase);
   hooks::Entered message{id(), phase, {}};
   if (!status) message.error = status.error().what;
   if (message.error.empty() && !status) message.error = "failed without a reason";

@@ -11,6 +11,7 @@
 #include "policies/document.h"
 #include "shim/supervise/guard.h"
 #include "shim/supervise/listener_socket.h"
+#include "shim/supervise/network_hooks.h"
 #include "shim/supervise/supervisor_link.h"
 
 namespace moat::shim {
@@ -23,12 +24,16 @@ struct GuardedPlan {
   std::string listener_path;
   bool keep_proc = false;            // a label is written to /proc by the runtime at each exec
   std::vector<oci::HeldPlace> held;  // compared with what the runtime has mounted
+  std::vector<policies::NetworkProgram> programs;
+  bool apart = false;      // the policy tells addresses apart,
+  bool hold_unix = false;  // and needs Unix sockets to be held for it
 };
 
 struct GuardedParts {
   oci::Loop& loop;
   Reaper& reaper;
   SupervisorLink& link;
+  std::function<void(const std::string& id)> kill;
 };
 
 class GuardedContainer : public Guarded {
@@ -43,6 +48,7 @@ class GuardedContainer : public Guarded {
   void started(std::function<void(Status)> done) override;
   void session_starting(const std::string& exec_id) override;
   void session_started(const std::string& exec_id, pid_t pid) override;
+  void changed() override;
   void signalling(int signal, std::function<void()> then) override;
 
   void enter(policies::Phase phase);  // the supervisor asks for a transition
@@ -54,22 +60,28 @@ class GuardedContainer : public Guarded {
       : loop_(parts.loop),
         reaper_(parts.reaper),
         link_(parts.link),
+        kill_(parts.kill),
         plan_(std::move(plan)),
         on_gone_(std::move(on_gone)) {}
   void on_listener(Handover handover);
   std::string take_session(pid_t runtime);
   void settle(Status status);  // answers started()
   Status place_marks();
+  Status hold_network();
+  Status keep_network();
+  void admit_session(pid_t pid);
   void make_readonly();
   void entered(policies::Phase phase, const Status& status);
 
   oci::Loop& loop_;
   Reaper& reaper_;
   SupervisorLink& link_;
+  std::function<void(const std::string& id)> kill_;
   GuardedPlan plan_;
   OnGone on_gone_;
   std::unique_ptr<ListenerSocket> socket_;
   UniqueFd group_;  // a second holder: opens must not be let through when the supervisor dies
+  std::unique_ptr<NetworkHooks> network_;
   pid_t init_ = 0;
   std::uint64_t init_start_ = 0;
   bool listening_ = false;

@@ -80,7 +80,7 @@ void Watched::on_question(Ear& ear, Pending pending) {
   }
   if (!ear.session) ++phase_notifications_;
   // Where the phase allows the class whatever the arguments say, nothing need be read.
-  const policies::CallFacts bare = facts_of(*row, pending.question(), nullptr);
+  const policies::CallFacts bare = facts(*row, pending.question(), nullptr);
   const policies::Decision decision = decide(policy_, lifecycle_.phase(), bare);
   if (decision.allowed || !has_claims(*row)) {
     const bool listens = decision.allowed && row->tier == policies::Tier::Trigger && !ear.session;
@@ -166,9 +166,16 @@ void Watched::read_and_decide(Pending pending, const SyscallRow& row, const Aske
                        }
                        if (!held->still_waiting())
                          return;  // gone: what was read may be another process's
-                       const policies::CallFacts facts = facts_of(row, held->question(), &read);
-                       conclude(std::move(*held), facts, &read, asker);
+                       const policies::CallFacts said = facts(row, held->question(), &read);
+                       conclude(std::move(*held), said, &read, asker);
                      });
+}
+
+policies::CallFacts Watched::facts(const SyscallRow& row, const seccomp_notif& question,
+                                   const Claims* claims) const {
+  policies::CallFacts facts = facts_of(row, question, claims);
+  facts.kernel_holds = kernel_holds_;
+  return facts;
 }
 
 void Watched::conclude(Pending pending, const policies::CallFacts& facts, const Claims* claims,
@@ -177,7 +184,10 @@ void Watched::conclude(Pending pending, const policies::CallFacts& facts, const 
   const policies::Outcome outcome = policies::outcome(policy_, asker.mode, decision);
   const auto tid = static_cast<pid_t>(pending.question().pid);
   if (decision.quiet) ++quiet_;
-  if (outcome.report != policies::Report::Nothing) {
+  const bool goes_on = std::holds_alternative<policies::Continue>(outcome.verdict);
+  if (records_ && goes_on && decision.object.type == policies::ObjectType::Address)
+    remember_caller(tid);
+  if (outcome.report != policies::Report::Nothing && !told_by_kernel(decision, asker)) {
     policies::Event event = blank(policies::EventKind::Violation);
     event.syscall = facts.call->name;
     event.exec_id = asker.exec_id;
@@ -189,7 +199,7 @@ void Watched::conclude(Pending pending, const policies::CallFacts& facts, const 
     report(decision, outcome, tid, std::move(event));
   }
   punish(outcome.verdict, tid);
-  if (std::holds_alternative<policies::Continue>(outcome.verdict))
+  if (goes_on)
     std::move(pending).go_on();
   else if (const auto* refuse = std::get_if<policies::Refuse>(&outcome.verdict))
     std::move(pending).refuse(refuse->err);

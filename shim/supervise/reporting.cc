@@ -59,9 +59,11 @@ void Watched::report(const policies::Decision& decision, const policies::Outcome
   event.object = decision.object;
   if (const auto* refuse = std::get_if<policies::Refuse>(&outcome.verdict)) event.err = refuse->err;
   if (std::holds_alternative<policies::KillCaller>(outcome.verdict)) event.action = "killed";
-  policies::ProcessInfo process = describe(tid);
-  if (event.process) process.argv = std::move(event.process->argv);
-  event.process = std::move(process);
+  if (tid != 0 && (!event.process || event.process->tid == 0)) {
+    policies::ProcessInfo process = describe(tid);
+    if (event.process) process.argv = std::move(event.process->argv);
+    event.process = std::move(process);
+  }
   emit(event);
 }
 

@@ -90,6 +90,8 @@ Result<std::unique_ptr<Guarded>> SupervisedGuard::guard(const NewContainer& cont
   input.mode = chosen.mode;
   input.arch = kArch;
   input.plan = policies::compile(chosen.policy, chosen.mode);
+  auto programs = policies::network_programs(chosen.policy, chosen.mode);
+  if (!programs) return fail(std::move(programs.error()));
   input.listener_path = hooks::listener_path(config_.state_dir, container.ns, container.id);
   if (input.listener_path.size() > kMaxSocketPath)
     return fail(Code::FailedPrecondition,
@@ -115,8 +117,14 @@ Result<std::unique_ptr<Guarded>> SupervisedGuard::guard(const NewContainer& cont
                    std::move(rewritten->islands),
                    input.listener_path,
                    has_label(*spec),
-                   std::move(places->held)};
-  auto guarded = GuardedContainer::create({loop_, reaper_, link_}, std::move(plan),
+                   std::move(places->held),
+                   std::move(*programs),
+                   policies::tells_addresses_apart(chosen.policy),
+                   policies::must_hold_unix(chosen.policy)};
+  const auto kill = [this](const std::string& id) {
+    if (kill_container_) kill_container_(id);
+  };
+  auto guarded = GuardedContainer::create({loop_, reaper_, link_, kill}, std::move(plan),
                                           [this](const std::string& id) { containers_.erase(id); });
   if (!guarded) {
     (void)link_.send(hooks::Forget{container.id});

@@ -99,6 +99,8 @@ void Supervisor::handle(hooks::Message message, std::vector<UniqueFd> fds) {
   } else if (const auto* watch = std::get_if<hooks::Watch>(&message)) {
     Watched* container = find(watch->id);
     if (container != nullptr && fds.size() == 1) (void)container->watch(*watch, std::move(fds[0]));
+  } else if (const auto* network = std::get_if<hooks::Network>(&message)) {
+    if (Watched* container = find(network->id)) container->network(*network, std::move(fds));
   } else if (const auto* session = std::get_if<hooks::SessionStarted>(&message)) {
     if (Watched* container = find(session->id)) container->session_started(*session);
     settling_.begin();

@@ -40,6 +40,8 @@ Watched::~Watched() {
   *alive_ = false;
   for (Ear& ear : ears_) parts_.loop.forget(ear.listener->fd());
   if (group_) parts_.loop.forget(group_->fd());
+  if (records_) parts_.loop.forget(records_->fd());
+  tell_lost();
   parts_.loop.cancel(timer_);
   parts_.loop.cancel(transition_timer_);
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <deque>
 #include <functional>
 #include <list>
 #include <memory>
@@ -18,6 +19,8 @@
 #include "shim/supervise/listener.h"
 #include "shim/supervise/objects.h"
 #include "shim/supervise/process.h"
+#include "shim/supervise/record_ring.h"
+#include "shim/supervise/shared_state.h"
 #include "shim/supervise/tracee.h"
 
 namespace moat::shim {
@@ -44,6 +47,7 @@ class Watched {
 
   Status listen(const hooks::Listen& message, UniqueFd listener);
   Status watch(const hooks::Watch& message, UniqueFd group);
+  void network(const hooks::Network& message, std::vector<UniqueFd> fds);
   void session_started(const hooks::SessionStarted& message);
   void entered(const hooks::Entered& message);
   void signalling(int signal, std::function<void()> ready);
@@ -84,6 +88,9 @@ class Watched {
                 const Asker& asker);
   void open_session(Ear& ear, Pending pending, const policies::SyscallRow& row);
   void noticed_listen(const seccomp_notif& question);
+  [[nodiscard]] policies::CallFacts facts(const policies::SyscallRow& row,
+                                          const seccomp_notif& question,
+                                          const Claims* claims) const;
 
   // opens.cc: the fanotify side
   void on_opens();
@@ -92,6 +99,17 @@ class Watched {
   [[nodiscard]] bool is_model(const std::string& path) const;
   [[nodiscard]] const Ear* session_of(pid_t pid) const;
   void release_held(bool allowed);
+
+  // refusals.cc: what the kernel's own programs decided
+  Status read_records(std::vector<UniqueFd> fds);
+  void on_records();
+  void on_record(const policies::NetworkRecord& record);
+  void tell_lost();
+  [[nodiscard]] policies::ProcessInfo caller(const policies::NetworkRecord& record, pid_t pid,
+                                             pid_t tid) const;
+  void kill_member(pid_t pid);
+  [[nodiscard]] bool told_by_kernel(const policies::Decision& decision, const Asker& asker) const;
+  void remember_caller(pid_t tid);
 
   // watched.cc: phases
   void step(const policies::Happening& happening);
@@ -115,6 +133,13 @@ class Watched {
   Ears ears_;
   std::unique_ptr<ObjectGroup> group_;
   Membership membership_;
+  std::optional<RecordRing> records_;
+  std::optional<SharedState> network_state_;
+  bool kernel_holds_ = false;
+  std::uint64_t lost_records_ = 0;
+  std::int64_t lost_second_ = 0;
+  // Who was let through to the kernel's programs: gone, often, when their word is read.
+  std::deque<policies::ProcessInfo> callers_;
   pid_t init_ = 0;
   std::string root_;  // what the kernel puts before the container's paths: see process.h
   UniqueFd init_pidfd_;

@@ -117,6 +117,7 @@ void resume_container(Tasks& tasks, const std::shared_ptr<Container>& container,
   change.failed = "OCI runtime resume failed";
   change.ended = [&tasks, container](bool resumed) {
     if (!resumed || container->init_exit) return;
+    if (container->guarded) container->guarded->changed();
     set_state(*container, State::Running);
     containerd::events::TaskResumed event;
     event.set_container_id(container->id);
@@ -134,6 +135,10 @@ void update_container(Tasks& tasks, const std::shared_ptr<Container>& container,
   change.act = by_runtime(tasks, container, oci::runc_update(container->runc, container->id),
                           std::move(resources));
   change.failed = "OCI runtime update failed";
+  // Also after a failure: half of it may have been done.
+  change.ended = [container](bool) {
+    if (container->guarded && !container->init_exit) container->guarded->changed();
+  };
   perform(container, std::move(change), std::move(call));
 }
 

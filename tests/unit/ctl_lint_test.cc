@@ -46,13 +46,15 @@ TEST(Lint, WordsWithoutEffectAreNoted) {
                   "  transitions: {reload: {on: {open: models}}}\n"
                   "  phases:\n"
                   "    serve:\n"
-                  "      network: {access: [\"@listen\", \"10.0.0.0/8:443\"]}\n"));
-  ASSERT_EQ(findings.size(), 2U);
+                  "      network: {access: [\"@listen\", \"10.0.0.0/8:443\", \"unix:*\",\n"
+                  "        \"[fd00::/8]:443\", \"hub.example:443\", \"unix:/run/log.sock\"]}\n"));
+  ASSERT_EQ(findings.size(), 3U);
   for (const Finding& finding : findings) EXPECT_EQ(finding.severity, Severity::Note);
   EXPECT_EQ(findings[0].line, 6U);
   EXPECT_NE(findings[0].message.find("reload"), std::string::npos);
-  EXPECT_EQ(findings[1].line, 9U);
-  EXPECT_NE(findings[1].message.find("10.0.0.0/8:443"), std::string::npos);
+  for (const std::size_t i : {1U, 2U}) EXPECT_EQ(findings[i].line, 10U);
+  EXPECT_NE(findings[1].message.find("hub.example:443"), std::string::npos);
+  EXPECT_NE(findings[2].message.find("as a class"), std::string::npos);
 }
 
 TEST(Lint, EveryDocumentOfAFileIsChecked) {

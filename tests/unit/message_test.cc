@@ -37,6 +37,15 @@ TEST(Message, CarriesAllStatusFields) {
   EXPECT_EQ(got.containers[0].violations, 18446744073709551615ULL);
 }
 
+TEST(Message, SaysWhatHoldsTheNetwork) {
+  const auto back = decode(encode(Network{"c1", true, "put back"}));
+  ASSERT_TRUE(back) << back.error().what;
+  const auto& got = std::get<Network>(*back);
+  EXPECT_EQ(got.id, "c1");
+  EXPECT_TRUE(got.holds);
+  EXPECT_EQ(got.problem, "put back");
+}
+
 TEST(Message, RefusesWhatIsNotOne) {
   for (const char* bad :
        {"", "{", "[]", "{}", R"({"type":"nonsense"})", R"({"type":"enter","id":"x"})",

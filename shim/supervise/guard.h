@@ -37,7 +37,7 @@ class Guarded {
   virtual void session_started(const std::string& exec_id, pid_t pid) = 0;
 
   // The runtime has updated it, or it goes on after a pause: what that may have undone is put back,
-  // or the container is ended (see on_lost below).
+  // or the container is ended (see GuardActions).
   virtual void changed() = 0;
 
   // A signal is about to be sent to init; `then` is called once the phase it leads to is in force

@@ -122,7 +122,7 @@ Result<std::unique_ptr<Guarded>> SupervisedGuard::guard(const NewContainer& cont
                    policies::tells_addresses_apart(chosen.policy),
                    policies::must_hold_unix(chosen.policy)};
   const auto kill = [this](const std::string& id) {
-    if (kill_container_) kill_container_(id);
+    if (actions_.kill) actions_.kill(id);
   };
   auto guarded = GuardedContainer::create({loop_, reaper_, link_, kill}, std::move(plan),
                                           [this](const std::string& id) { containers_.erase(id); });

@@ -9,8 +9,9 @@
 namespace moat::victim {
 
 inline constexpr auto kSecret = "/root/.ssh/id_rsa";
-inline constexpr std::uint16_t kCanaryPort = 9999;  // TCP and UDP, on the loopback interface
-inline constexpr auto kCanaryName = "moat-canary";  // abstract unix stream socket; "-d": datagrams
+inline constexpr std::uint16_t kCanaryPort = 9999;   // TCP and UDP, on the loopback interface
+inline constexpr std::uint16_t kAllowedPort = 9998;  // where nobody listens
+inline constexpr auto kCanaryName = "moat-canary";   // abstract unix stream socket; "-d": datagrams
 
 // Which of an attempt's runs this is: attempts are made in several phases and places, and each run
 // has targets of its own, so that its effect can be told from outside.
@@ -44,6 +45,7 @@ std::span<const Attempt> file_attempts();
 std::span<const Attempt> entry_attempts();
 std::span<const Attempt> read_attempts();
 std::span<const Attempt> network_attempts();
+const Attempt& address_race();  // not one of all: how often it wins, where it can, is chance
 std::span<const Attempt> system_attempts();
 
 // What every server may do; a failure of one of these is a failure of the supervisor.

@@ -5,6 +5,7 @@
 //   model_server plant ROOT      makes what the attempts need below ROOT
 //   model_server fds             the descriptors it was started with
 //   model_server payload ID      says that it runs
+//   model_server reach ID        connects to the canary, as a session might
 //
 // The artifact's lines are orders: WHEN PLACE WHAT. WHEN: load, or request:N; PLACE: main, thread,
 // child, or forever (a thread that goes on, and tells successes only); WHAT: an attempt, all,
@@ -71,6 +72,8 @@ void carry_out_here(const Order& order, const std::string& phase, bool only_succ
   for (const Attempt& attempt : all_attempts())
     if (order.what == "all" || order.what == attempt.name)
       perform("attempt", attempt, phase, order.place, only_success);
+  if (order.what == address_race().name)
+    perform("attempt", address_race(), phase, order.place, only_success);
   if (order.what != "honest") return;
   for (const Honest& action : honest_actions())
     perform("honest", action, phase, order.place, only_success);
@@ -220,7 +223,9 @@ int run(const std::vector<std::string>& arguments) {
   if (what == "fds") return list_fds(), 0;
   if (what == "plant" && arguments.size() == 2) return plant(arguments[1]);
   if (what == "payload" && arguments.size() == 2) return say("effect %s", arguments[1].c_str()), 0;
-  say("usage: model_server serve|list|plant ROOT|fds|payload ID");
+  if (what == "reach" && arguments.size() == 2)
+    return network_attempts().front().run(Run{"tcp", arguments[1]});
+  say("usage: model_server serve|list|plant ROOT|fds|payload ID|reach ID");
   return 2;
 }
 

@@ -9,8 +9,10 @@
 #include <unistd.h>
 
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <cstdio>
+#include <thread>
 
 #include "attempts.h"
 
@@ -153,6 +155,35 @@ int unix_datagram(const Run& run) {
                       0);
 }
 
+// No register says that there is a receiver, and nobody made a socket.
+int udp_held_msg(const Run& run) {
+  sockaddr_in address = canary();
+  return send_message(held().udp, run, reinterpret_cast<sockaddr*>(&address), sizeof address, 0);
+}
+
+// A sibling changes the receiver from one that may be allowed to the canary and back, all the time.
+int udp_race(const Run& run) {
+  constexpr int kTries = 5000;
+  alignas(sockaddr_in) sockaddr_in address = canary();
+  const in_port_t bad = address.sin_port, good = htons(kAllowedPort);
+  std::atomic<bool> over{false};
+  std::thread sibling([&] {
+    while (!over.load(std::memory_order_relaxed)) {
+      std::atomic_ref(address.sin_port).store(bad);
+      std::atomic_ref(address.sin_port).store(good);
+    }
+  });
+  const Socket socket(AF_INET, SOCK_DGRAM);
+  const std::string text = run.id() + "\n";
+  int sent = 0;
+  for (int i = 0; i < kTries; ++i)
+    if (::sendto(socket.fd(), text.data(), text.size(), 0, generic(address), sizeof address) > 0)
+      ++sent;
+  over = true;
+  sibling.join();
+  return errno_unless(sent > 0);
+}
+
 int unix_message(const Run& run) {
   const Socket socket(AF_UNIX, SOCK_DGRAM);
   sockaddr_un address;
@@ -173,6 +204,7 @@ constexpr std::array kAttempts{
     Attempt{"tcp_held", kNetwork, "canary", Planted::Nothing, tcp_held},
     Attempt{"udp", kNetwork, "canary", Planted::Nothing, udp},
     Attempt{"udp_held", kNetwork, "canary", Planted::Nothing, udp_held},
+    Attempt{"udp_held_msg", kNetwork, "canary", Planted::Nothing, udp_held_msg},
     Attempt{"udp_connect", kNetwork, "canary", Planted::Nothing, udp_connect},
     Attempt{"fastopen", kNetwork, "canary", Planted::Nothing, fastopen},
     Attempt{"fastopen_msg", kNetwork, "canary", Planted::Nothing, fastopen_msg},
@@ -190,7 +222,13 @@ constexpr std::array kAttempts{
     Attempt{"vsock_socket", kNetwork, "-", Planted::Nothing, only_socket<AF_VSOCK, SOCK_STREAM, 0>},
 };
 
+constexpr Attempt kRace{"udp_race", kNetwork, "canary", Planted::Nothing, udp_race};
+
 }  // namespace
+
+const Attempt& address_race() {
+  return kRace;
+}
 
 std::span<const Attempt> network_attempts() {
   return kAttempts;

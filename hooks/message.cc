@@ -30,6 +30,12 @@ void fields(V& v, Adopt& m) {
   v("mode", m.mode);
   v("digest", m.policy_digest);
   v("source", m.policy_source);
+  v("number", m.number);
+  v("resumed", m.resumed);
+  v("phase", m.phase);
+  v("loading", m.loading);
+  v("since", m.since_ms);
+  v("unanswered", m.unanswered);
 }
 template <class V>
 void fields(V& v, Listen& m) {
@@ -37,11 +43,15 @@ void fields(V& v, Listen& m) {
   v("pid", m.pid);
   v("session", m.session);
   v("exec_id", m.exec_id);
+  v("number", m.number);
+  v("start_time", m.start_time);
+  v("runtime_exe", m.runtime_exe);
 }
 template <class V>
 void fields(V& v, Watch& m) {
   v("id", m.id);
   v("init", m.init);
+  v("number", m.number);
 }
 template <class V>
 void fields(V& v, Network& m) {

@@ -24,6 +24,13 @@ struct Adopt {
   policies::Bindings bindings;
   policies::Mode mode = policies::Mode::Audit;
   std::string policy_digest, policy_source;
+  std::uint32_t number = 0;  // names it in the journal, as those below name their descriptors
+  // After the loss of a supervisor, whose phase the next one goes on with.
+  bool resumed = false;
+  policies::Phase phase = policies::Phase::Init;
+  bool loading = false;          // the transition to `load` is being carried out
+  std::int64_t since_ms = 0;     // monotonic: when the phase began
+  std::uint64_t unanswered = 0;  // questions the lost one left
 };
 
 // A seccomp listener of the container (session false) or of an exec. Descriptor: the listener.
@@ -32,12 +39,16 @@ struct Listen {
   std::int32_t pid = 0;  // the process that installed the filter
   bool session = false;
   std::string exec_id;  // of a session; empty until SessionStarted if it could not be told
+  std::uint32_t number = 0;
+  std::uint64_t start_time = 0;  // of that process
+  std::string runtime_exe;       // what it ran then: the runtime's init, trusted while it does
 };
 
 // The fanotify group of the container. Descriptor: the group. Its init runs under `init`.
 struct Watch {
   std::string id;
   std::int32_t init = 0;
+  std::uint32_t number = 0;
 };
 
 // What holds the container's sockets. Descriptors, when there is anything: the programs' state,

@@ -81,6 +81,14 @@ std::vector<Effect> Lifecycle::step(const Happening& happening, Instant now) {
   return effects;
 }
 
+void Lifecycle::resume(Phase phase, std::optional<Phase> pending, Instant since, bool listening) {
+  phase_ = phase;
+  pending_ = pending;
+  since_ = since;
+  loaded_ = phase != Phase::Init;
+  listening_ = listening;
+}
+
 void Lifecycle::take_in(const Happening& happening, Instant now) {
   if (std::holds_alternative<TimerFired>(happening)) armed_.reset();
   if (std::holds_alternative<TransitionDone>(happening)) finish(true, now);

@@ -48,9 +48,14 @@ class Lifecycle {
 
   std::vector<Effect> step(const Happening& happening, Instant now);
 
+  // Goes on where another left off, as far as that is known: what is not counts as not happened,
+  // so no phase ends early. `pending`: its transition is being carried out.
+  void resume(Phase phase, std::optional<Phase> pending, Instant since, bool listening);
+
   [[nodiscard]] Phase phase() const { return phase_; }
   [[nodiscard]] std::optional<Phase> pending() const { return pending_; }
   [[nodiscard]] Instant since() const { return since_; }
+  [[nodiscard]] bool listening() const { return listening_; }
 
  private:
   // What happens at a point in time if nothing else does before.

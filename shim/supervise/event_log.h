@@ -11,10 +11,14 @@ namespace moat::shim {
 
 class EventLog {
  public:
-  explicit EventLog(UniqueFd file) : file_(std::move(file)) {}
+  // `resumed`: what the file ends with is of an earlier writer, killed perhaps in half a line.
+  explicit EventLog(UniqueFd file, bool resumed = false) : file_(std::move(file)) {
+    if (resumed) go_on();
+  }
   void write(const policies::Event& event);
 
  private:
+  void go_on();
   bool put(const policies::Event& event);
   UniqueFd file_;
   std::uint64_t next_ = 1;

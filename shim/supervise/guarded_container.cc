@@ -34,11 +34,13 @@ Result<std::unique_ptr<GuardedContainer>> GuardedContainer::create(const Guarded
       });
   if (!socket) return fail(std::move(socket.error()));
   self->socket_ = std::move(*socket);
+  self->phase_since_ = oci::monotonic_ms();
   return self;
 }
 
 GuardedContainer::~GuardedContainer() {
   *alive_ = false;
+  for (const Kept& kept : kept_) loop_.forget(kept.listener.raw());
   loop_.cancel(started_deadline_);
   (void)link_.send(hooks::Forget{id()});
   on_gone_(id());
@@ -53,14 +55,17 @@ void GuardedContainer::on_listener(Handover handover) {
     log_warning("an unexpected seccomp listener was refused", {{"id", id()}});
     return;
   }
-  hooks::Listen message{id(), handover.state.pid, session, {}};
+  hooks::Listen message;
+  message.id = id();
+  message.pid = handover.state.pid;
+  message.session = session;
   if (session) {
     message.exec_id = take_session(handover.runtime);
     admit_session(handover.state.pid);
+  } else {
+    listening_ = true;
   }
-  if (!session) listening_ = true;
-  if (auto sent = link_.send(message, {handover.listener.raw()}); !sent)
-    log_error("seccomp listener: " + sent.error().what, {{"id", id()}});
+  keep(std::move(message), std::move(handover.listener));
   if (!session && started_) settle({});
 }
 
@@ -114,7 +119,9 @@ Status GuardedContainer::place_marks() {
   if (!group) return fail(std::move(group.error()));
   if (auto marked = mark_points(group->raw(), init_, plan_.model_mounts); !marked) return marked;
   group_ = std::move(*group);
-  return link_.send(hooks::Watch{id(), init_}, {group_.raw()});
+  group_number_ = link_.next_number();
+  (void)link_.send(hooks::Watch{id(), init_, group_number_}, {group_.raw()});
+  return {};
 }
 
 // Before the container's own program runs: nothing is allowed until the first phase is entered.
@@ -171,6 +178,15 @@ void GuardedContainer::session_starting(const std::string& exec_id) {
 }
 
 void GuardedContainer::session_started(const std::string& exec_id, pid_t pid) {
+  for (Kept& kept : kept_) {
+    const bool meant =
+        pid > 0 && kept.message.session &&
+        (kept.message.pid == pid || (kept.message.pid == 0 && kept.message.exec_id == exec_id));
+    if (!meant) continue;
+    kept.message.exec_id = exec_id;
+    kept.message.pid = pid;
+    kept.message.start_time = oci::start_time_of(pid);
+  }
   if (pid > 0)
     (void)link_.send(hooks::SessionStarted{id(), exec_id, pid});
   else
@@ -178,6 +194,7 @@ void GuardedContainer::session_started(const std::string& exec_id, pid_t pid) {
 }
 
 void GuardedContainer::signalling(int signal, std::function<void()> then) {
+  last_signal_ = signal;
   link_.ask(
       [&](std::uint64_t ticket) {
         return hooks::Signalling{id(), signal, ticket};
@@ -190,6 +207,7 @@ void GuardedContainer::enter(Phase phase) {
     entered(phase, {});
     return;
   }
+  if (loading_) return;  // asked for by two supervisors
   if (plan_.mode == policies::Mode::Enforce)
     make_readonly();
   else
@@ -206,10 +224,12 @@ void GuardedContainer::make_readonly() {
   if (plan_.keep_proc) command.argv.emplace_back("--keep-proc");
   for (const std::string& island : plan_.islands) command.argv.push_back(island);
   command.cwd = "/";
+  loading_ = true;
   auto hold = std::make_shared<Reaper::Hold>(reaper_.hold());
   oci::run(loop_, std::move(command), {}, kFlipDeadline,
            [this, alive = alive_, hold](const Result<oci::RunResult>& run) {
              if (!*alive) return;
+             loading_ = false;
              Status status;
              if (!run)
                status = fail(Error(run.error()));
@@ -227,6 +247,10 @@ void GuardedContainer::make_readonly() {
 void GuardedContainer::entered(Phase phase, const Status& flipped) {
   const Status status = flipped ? keep_network() : flipped;
   if (status && network_) network_->enter(phase);
+  if (status) {
+    phase_ = phase;
+    phase_since_ = oci::monotonic_ms();
+  }
   hooks::Entered message{id(), phase, {}};
   if (!status) message.error = status.error().what;
   if (message.error.empty() && !status) message.error = "failed without a reason";

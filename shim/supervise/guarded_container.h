@@ -1,7 +1,9 @@
 // One supervised container, as the shim sees it: makes what needs privilege and hands it over.
 #pragma once
 
+#include <cerrno>
 #include <functional>
+#include <list>
 #include <memory>
 #include <string>
 #include <vector>
@@ -18,6 +20,9 @@ namespace moat::shim {
 
 struct GuardedPlan {
   NewContainer container;
+  hooks::Adopt adopt;  // what each supervisor of it is told first
+  UniqueFd events;
+  int err = EACCES;  // the policy's, for who asked a supervisor that did not live to answer
   policies::Mode mode = policies::Mode::Audit;
   std::vector<std::string> model_mounts;  // marked from the start: their first open begins `load`
   std::vector<std::string> islands;       // stay writable from `load` on
@@ -52,6 +57,11 @@ class GuardedContainer : public Guarded {
   void signalling(int signal, std::function<void()> then) override;
 
   void enter(policies::Phase phase);  // the supervisor asks for a transition
+
+  // The supervisor is gone: what it had not answered is answered, then another is told everything.
+  void settle_questions(JournalPage& journal);
+  void hand_over();
+  void report_loss();  // there will be no other
   [[nodiscard]] const std::string& id() const { return plan_.container.id; }
   [[nodiscard]] pid_t init() const { return init_; }
 
@@ -63,7 +73,12 @@ class GuardedContainer : public Guarded {
         kill_(parts.kill),
         plan_(std::move(plan)),
         on_gone_(std::move(on_gone)) {}
+  struct Kept {
+    hooks::Listen message;
+    UniqueFd listener;  // a second holder: without one its filter answers ENOSYS for ever
+  };
   void on_listener(Handover handover);
+  void keep(hooks::Listen message, UniqueFd listener);
   std::string take_session(pid_t runtime);
   void settle(Status status);  // answers started()
   Status place_marks();
@@ -84,6 +99,12 @@ class GuardedContainer : public Guarded {
   std::unique_ptr<NetworkHooks> network_;
   pid_t init_ = 0;
   std::uint64_t init_start_ = 0;
+  std::list<Kept> kept_;  // the listeners that are still in use
+  std::uint32_t group_number_ = 0;
+  policies::Phase phase_ = policies::Phase::Init;  // whose boundary is in force
+  std::int64_t phase_since_ = 0;
+  bool loading_ = false;  // make_readonly() is at work
+  int last_signal_ = 0;
   bool listening_ = false;
   std::vector<std::string> pending_sessions_;  // exec ids whose listener has not come yet
   std::function<void(Status)> started_;

@@ -45,4 +45,16 @@ void Journal::release(Slot* slot) {
   slot->listener.store(0, std::memory_order_release);
 }
 
+Tally* Journal::tally(std::uint32_t container) {
+  Tally* free = nullptr;
+  for (Tally& tally : page_->tallies) {
+    if (tally.container == container) return &tally;
+    if (tally.container == 0 && free == nullptr) free = &tally;
+  }
+  if (free == nullptr) return nullptr;
+  *free = Tally{};
+  free->container = container;
+  return free;
+}
+
 }  // namespace moat::shim

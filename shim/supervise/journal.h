@@ -18,6 +18,7 @@ namespace moat::shim {
 
 inline constexpr std::size_t kSlots = 256;              // questions at once; beyond: left queued
 inline constexpr std::size_t kHeldOpens = 1024;         // fanotify events waiting for a transition
+inline constexpr std::size_t kTallies = 64;             // containers whose counters survive
 inline constexpr std::size_t kEventBuffer = 16U << 10;  // one fanotify read
 
 struct Slot {
@@ -30,11 +31,20 @@ struct HeldOpen {
   std::int32_t fd;                   // the number the reader was given: what an answer names
 };
 
+// What a supervisor counts of a container, and its successor goes on counting.
+struct Tally {
+  std::uint32_t container;  // 0: free; otherwise the container's number
+  bool listening;
+  std::uint64_t violations, would_denies, notifications, open_events;
+  std::uint64_t phase_notifications, phase_opens, quiet, strangers;
+};
+
 struct JournalPage {
   std::array<Slot, kSlots> slots;
   std::array<HeldOpen, kHeldOpens> opens;
-  std::atomic<std::uint32_t> event_group;  // whose events the buffer holds
-  std::atomic<std::uint32_t> event_bytes;
+  std::array<Tally, kTallies> tallies;
+  std::atomic<std::uint32_t>
+      event_group;  // whose events the buffer holds: zero where there is none
   alignas(8) std::array<std::byte, kEventBuffer> events;
 };
 
@@ -49,6 +59,9 @@ class Journal {
   // A free, zeroed slot marked with `listener`, or null when all are in use.
   Slot* take(std::uint32_t listener);
   static void release(Slot* slot);
+
+  // The counters of a container: those of an earlier supervisor, or fresh ones. Null: none left.
+  Tally* tally(std::uint32_t container);
 
  private:
   struct Unmap {

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstring>
 #include <utility>
 
 namespace moat::shim {
@@ -60,7 +61,6 @@ std::size_t ObjectGroup::read(Journal& journal, const Handler& handle) {
   page.event_group.store(number_, std::memory_order_release);
   const ssize_t n = ::read(group_.raw(), page.events.data(), page.events.size());
   if (n <= 0) return 0;
-  page.event_bytes.store(static_cast<std::uint32_t>(n), std::memory_order_release);
   std::size_t count = 0;
   auto left = static_cast<long>(n);
   const auto* event = reinterpret_cast<const fanotify_event_metadata*>(page.events.data());
@@ -78,7 +78,8 @@ std::size_t ObjectGroup::read(Journal& journal, const Handler& handle) {
     open.path = path_of(event->fd);
     handle(open, HeldEvent(group_.raw(), held));
   }
-  page.event_bytes.store(0, std::memory_order_release);
+  // What the buffer holds is in flight, whoever looks: no second word says how much of it is.
+  std::memset(page.events.data(), 0, static_cast<std::size_t>(n));
   return count;
 }
 

@@ -27,7 +27,7 @@ const Watched::Ear* Watched::session_of(pid_t pid) const {
 }
 
 void Watched::on_open(const OpenEvent& seen, HeldEvent held) {
-  ++counts_.open_events;
+  ++tally_->open_events;
   OpenEvent event = seen;
   event.path = below_root(std::move(event.path), root_);
   // In `init` only the model mounts are marked, so an event is a model's whatever its name says.
@@ -35,14 +35,14 @@ void Watched::on_open(const OpenEvent& seen, HeldEvent held) {
   const policies::OpenFacts facts{event.path, event.exec};
   // Whoever asks: what the phase allows and is no model needs no look at the asker.
   if (!model && decide(policy_, lifecycle_.phase(), facts).allowed) {
-    ++phase_opens_;
+    ++tally_->phase_opens;
     std::move(held).allow();
     return;
   }
   const pid_t pid = thread_group_of(event.tid);
   if (!membership_.contains(cgroups_of(event.tid)) ||
       is_runtime_bootstrap(pid, parts_.shim, membership_)) {
-    ++strangers_;
+    ++tally_->strangers;
     std::move(held).allow();
     return;
   }
@@ -54,7 +54,7 @@ void Watched::on_open(const OpenEvent& seen, HeldEvent held) {
       conclude(event, std::move(held), asker_of(session));
     return;
   }
-  ++phase_opens_;
+  ++tally_->phase_opens;
   if (model) {
     step(policies::ModelOpened{});
     // The open waits until the boundary of `load` is in force: from here on untrusted bytes are in.
@@ -75,7 +75,7 @@ void Watched::conclude(const OpenEvent& event, HeldEvent held, const Asker& aske
   const policies::OpenFacts facts{event.path, event.exec};
   const policies::Decision decision = decide(policy_, lifecycle_.phase(), facts);
   const policies::Outcome outcome = policies::outcome(policy_, asker.mode, decision);
-  if (decision.quiet) ++quiet_;
+  if (decision.quiet) ++tally_->quiet;
   if (outcome.report != policies::Report::Nothing) {
     policies::Event violation = blank(policies::EventKind::Violation);
     violation.syscall = event.exec ? "execve" : "open";

@@ -1,5 +1,7 @@
 #include "shim/supervise/process.h"
 
+#include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -61,6 +63,15 @@ pid_t parent_of(pid_t pid) {
 
 std::string exe_of(pid_t pid) {
   return link(pid, "exe");
+}
+
+std::string exe_file_of(pid_t pid) {
+  struct statx file {};
+  // Without asking the file system, which may be one that answers late or never.
+  if (::statx(AT_FDCWD, proc(pid, "exe").c_str(), AT_STATX_DONT_SYNC, STATX_INO, &file) != 0)
+    return {};
+  return std::to_string(file.stx_dev_major) + ":" + std::to_string(file.stx_dev_minor) + ":" +
+         std::to_string(file.stx_ino);
 }
 
 std::string cgroups_of(pid_t pid) {

@@ -11,10 +11,11 @@
 
 namespace moat::shim {
 
-pid_t thread_group_of(pid_t tid);   // 0: gone
-pid_t parent_of(pid_t pid);         // 0: gone
-std::string exe_of(pid_t pid);      // link text; empty: gone
-std::string cgroups_of(pid_t pid);  // the text of /proc/PID/cgroup
+pid_t thread_group_of(pid_t tid);    // 0: gone
+pid_t parent_of(pid_t pid);          // 0: gone
+std::string exe_of(pid_t pid);       // link text; empty: gone
+std::string exe_file_of(pid_t pid);  // which file that is, whatever its name; empty: gone
+std::string cgroups_of(pid_t pid);   // the text of /proc/PID/cgroup
 
 policies::ProcessInfo describe(pid_t tid);
 

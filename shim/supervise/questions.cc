@@ -64,9 +64,12 @@ void Watched::on_listener(Ears::iterator ear, std::uint32_t events) {
 }
 
 void Watched::on_question(Ear& ear, Pending pending) {
-  ++counts_.notifications;
-  // Where the runtime did not say: who asks first is its own init.
-  if (ear.pid == 0) learn_leader(ear, thread_group_of(static_cast<pid_t>(pending.question().pid)));
+  ++tally_->notifications;
+  if (ear.pid == 0) {  // where the runtime did not say: who asks first is its own init
+    ear.pid = thread_group_of(static_cast<pid_t>(pending.question().pid));
+    ear.start_time = oci::start_time_of(ear.pid);
+    ear.runtime_exe = exe_file_of(ear.pid);
+  }
   const SyscallRow* row = row_of(pending.question());
   if (still_bootstrap(ear, row, pending)) return;
   if (row == nullptr) {
@@ -78,7 +81,7 @@ void Watched::on_question(Ear& ear, Pending pending) {
     std::move(pending).go_on();
     return;
   }
-  if (!ear.session) ++phase_notifications_;
+  if (!ear.session) ++tally_->phase_notifications;
   // Where the phase allows the class whatever the arguments say, nothing need be read.
   const policies::CallFacts bare = facts(*row, pending.question(), nullptr);
   const policies::Decision decision = decide(policy_, lifecycle_.phase(), bare);
@@ -90,12 +93,6 @@ void Watched::on_question(Ear& ear, Pending pending) {
     return;
   }
   read_and_decide(std::move(pending), *row, asker_of(&ear));
-}
-
-void Watched::learn_leader(Ear& ear, pid_t pid) {
-  ear.pid = pid;
-  ear.runtime_exe = exe_of(pid);
-  ear.start_time = oci::start_time_of(pid);
 }
 
 // What is said of sessions weighs for them; `sessions: audit` reports where the container's own
@@ -110,16 +107,13 @@ Watched::Asker Watched::asker_of(const Ear* session) const {
 // `runc create` if it is not let through. Consumes the question when it says yes.
 bool Watched::still_bootstrap(Ear& ear, const SyscallRow* row, Pending& pending) {
   if (!ear.bootstrap) return false;
-  if (ear.exec_seen && exe_of(ear.pid) != ear.runtime_exe) {
+  if (ear.runtime_exe.empty() || exe_file_of(ear.pid) != ear.runtime_exe) {
     ear.bootstrap = false;
     return false;
   }
-  if (row != nullptr && is_exec(*row)) {
-    ear.exec_seen = true;
-    if (ear.session && !ear.session_told) {
-      open_session(ear, std::move(pending), *row);
-      return true;
-    }
+  if (row != nullptr && is_exec(*row) && ear.session && !ear.session_told) {
+    open_session(ear, std::move(pending), *row);
+    return true;
   }
   std::move(pending).go_on();
   return true;
@@ -183,7 +177,7 @@ void Watched::conclude(Pending pending, const policies::CallFacts& facts, const 
   const policies::Decision decision = decide(policy_, lifecycle_.phase(), facts);
   const policies::Outcome outcome = policies::outcome(policy_, asker.mode, decision);
   const auto tid = static_cast<pid_t>(pending.question().pid);
-  if (decision.quiet) ++quiet_;
+  if (decision.quiet) ++tally_->quiet;
   const bool goes_on = std::holds_alternative<policies::Continue>(outcome.verdict);
   if (records_ && goes_on && decision.object.type == policies::ObjectType::Address)
     remember_caller(tid);

@@ -66,7 +66,7 @@ void Watched::on_record(const NetworkRecord& record) {
   const policies::Decision decision =
       refused_address(policy_, phase, policies::address_text(record));
   const policies::Outcome outcome = policies::outcome(policy_, adopted_.mode, decision);
-  if (decision.quiet) ++quiet_;
+  if (decision.quiet) ++tally_->quiet;
   if (outcome.report == policies::Report::Nothing) return;
   policies::Event event = blank(policies::EventKind::Violation);
   event.phase.name = phase;

@@ -35,7 +35,7 @@ void Watched::health(std::string severity, std::string message) {
 void Watched::report(const policies::Decision& decision, const policies::Outcome& outcome,
                      pid_t tid, policies::Event event) {
   const bool denied = outcome.report == policies::Report::Violation;
-  ++(denied ? counts_.violations : counts_.would_denies);
+  ++(denied ? tally_->violations : tally_->would_denies);
   const std::int64_t second = oci::monotonic_ms() / 1000;
   if (second != report_second_) {
     if (suppressed_ > 0) {

@@ -14,6 +14,9 @@ namespace moat::shim {
 namespace {
 
 constexpr std::chrono::milliseconds kStatusDeadline{500};
+// More losses than this in so many milliseconds are no accident.
+constexpr std::size_t kMaxLosses = 10;
+constexpr std::int64_t kLossWindow = 10000;
 constexpr std::size_t kMaxSocketPath = 107;  // sun_path with its NUL is 108
 
 #if defined(__x86_64__)
@@ -49,6 +52,18 @@ Result<UniqueFd> open_event_file(const std::string& path) {
   return fail(std::move(file.error())
                   .in("events cannot be written (set logDir in the node configuration to a folder "
                       "that root can write)"));
+}
+
+hooks::Adopt adoption(const NewContainer& container, const oci::Spec& spec,
+                      const oci::Selection& selection) {
+  hooks::Adopt message;
+  message.container = identity_of(container, spec);
+  message.policy_json = policies::to_json(selection.composed);
+  message.bindings = selection.bindings;
+  message.mode = selection.mode;
+  message.policy_digest = "sha256:" + selection.digest;
+  message.policy_source = selection.source;
+  return message;
 }
 
 }  // namespace
@@ -110,8 +125,14 @@ Result<std::unique_ptr<Guarded>> SupervisedGuard::guard(const NewContainer& cont
     for (const std::string& note : *notes) log_info(note, {{"id", container.id}});
 
   if (auto made = oci::make_dirs(config_.state_dir, 0700); !made) return fail(Error(made.error()));
-  if (auto adopted = adopt(container, *spec, chosen); !adopted) return fail(Error(adopted.error()));
+  auto events = open_event_file(event_file_of(identity_of(container, *spec), config_.log_dir));
+  if (!events) return fail(std::move(events.error()));
+  hooks::Adopt message = adoption(container, *spec, chosen);
+  if (auto adopted = adopt(message, *events); !adopted) return fail(Error(adopted.error()));
   GuardedPlan plan{container,
+                   std::move(message),
+                   std::move(*events),
+                   chosen.composed.on_violation.value_or(policies::Reaction{}).err,
                    chosen.mode,
                    std::move(rewritten->model_mounts),
                    std::move(rewritten->islands),
@@ -136,19 +157,10 @@ Result<std::unique_ptr<Guarded>> SupervisedGuard::guard(const NewContainer& cont
   return std::unique_ptr<Guarded>(std::move(*guarded));
 }
 
-Status SupervisedGuard::adopt(const NewContainer& container, const oci::Spec& spec,
-                              const oci::Selection& selection) {
-  hooks::Adopt message;
-  message.container = identity_of(container, spec);
-  message.policy_json = policies::to_json(selection.composed);
-  message.bindings = selection.bindings;
-  message.mode = selection.mode;
-  message.policy_digest = "sha256:" + selection.digest;
-  message.policy_source = selection.source;
-  auto events = open_event_file(event_file_of(message.container, config_.log_dir));
-  if (!events) return fail(std::move(events.error()));
+Status SupervisedGuard::adopt(hooks::Adopt& message, const UniqueFd& events) {
   if (auto running = link_.ensure(); !running) return running;
-  return link_.send(message, {events->raw()});
+  message.number = link_.next_number();
+  return link_.send(message, {events.raw()});
 }
 
 void SupervisedGuard::on_message(const hooks::Message& message) {
@@ -160,14 +172,31 @@ void SupervisedGuard::on_message(const hooks::Message& message) {
   }
 }
 
-// Nobody answers any more, and a listener cannot be attached again: what ran under it must end.
 void SupervisedGuard::supervisor_lost() {
+  for (const auto& [id, container] : containers_) container->settle_questions(link_.journal());
+  if (containers_.empty() || restart()) return;
   const auto orphans = containers_;
   for (const auto& [id, container] : orphans) {
     log_error("the supervisor is gone: the container is killed, because nothing may run unanswered",
               {{"id", id}});
+    container->report_loss();
     if (actions_.kill) actions_.kill(id);
   }
+}
+
+// What has been asked meanwhile waits in the kernel, as the shim holds every descriptor as well.
+bool SupervisedGuard::restart() {
+  const std::int64_t now = oci::monotonic_ms();
+  while (!losses_.empty() && losses_.front() < now - kLossWindow) losses_.pop_front();
+  losses_.push_back(now);
+  if (losses_.size() > kMaxLosses) return false;
+  if (auto running = link_.ensure(); !running) {
+    log_error("no new supervisor: " + running.error().what, {});
+    return false;
+  }
+  for (const auto& [id, container] : containers_) container->hand_over();
+  log_warning("the supervisor was lost and has been started again", {});
+  return true;
 }
 
 void SupervisedGuard::ask_status(std::function<void(std::vector<hooks::ContainerStatus>)> done) {

@@ -2,6 +2,7 @@
 // and carries out what it asks for.
 #pragma once
 
+#include <deque>
 #include <map>
 
 #include "oci/node_config.h"
@@ -24,16 +25,17 @@ class SupervisedGuard : public Guard {
 
  private:
   Result<std::unique_ptr<Guarded>> guard(const NewContainer& container);
-  Status adopt(const NewContainer& container, const oci::Spec& spec,
-               const oci::Selection& selection);
+  Status adopt(hooks::Adopt& message, const UniqueFd& events);
   void on_message(const hooks::Message& message);
   void supervisor_lost();
+  bool restart();  // of the supervisor; false: it must not or cannot be
 
   oci::Loop& loop_;
   Reaper& reaper_;
   oci::NodeConfig config_;
   SupervisorLink link_;
   std::map<std::string, GuardedContainer*> containers_;  // owned by the Task service
+  std::deque<std::int64_t> losses_;                      // of supervisors, lately
   GuardActions actions_;
 };
 

@@ -4,7 +4,10 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
+#include <csignal>
+
 #include "oci/socket.h"
+#include "oci/sys.h"
 
 namespace moat::shim {
 
@@ -18,18 +21,20 @@ Status SupervisorLink::ensure() {
   if (child_) return {};
   auto pair = oci::socket_pair(SOCK_SEQPACKET);
   if (!pair) return fail(std::move(pair.error()));
-  auto journal = Journal::create();
-  if (!journal) return fail(std::move(journal.error()));
+  if (!journal_) {
+    auto journal = Journal::create();
+    if (!journal) return fail(std::move(journal.error()));
+    journal_ = std::move(*journal);
+  }
   oci::Command command;
   command.path = "/proc/self/exe";  // this very binary, even after an upgrade replaced its file
   command.argv = {"containerd-shim-moat-v2", "supervisor"};
   command.cwd = "/";
-  command.fds = {{pair->second.raw(), 3}, {journal->fd(), 4}};
+  command.fds = {{pair->second.raw(), 3}, {journal_->fd(), 4}};
   auto child = oci::spawn(command);
   if (!child) return fail(std::move(child.error()).in("supervisor"));
   reaper_.know(child->pid);
   child_ = std::move(*child);
-  journal_ = std::move(*journal);
   socket_ = std::move(pair->first);
   ::fcntl(socket_.raw(), F_SETFL, O_NONBLOCK);
   if (auto s = loop_.watch(socket_.raw(), EPOLLIN, [this](std::uint32_t) { on_readable(); }); !s)
@@ -39,7 +44,10 @@ Status SupervisorLink::ensure() {
 
 Status SupervisorLink::send(const hooks::Message& message, const std::vector<int>& fds) {
   if (!socket_.valid()) return fail(Code::Unavailable, "the supervisor is not running");
-  return oci::send_packet(socket_.raw(), hooks::encode(message), fds);
+  auto sent = oci::send_packet(socket_.raw(), hooks::encode(message), fds);
+  // One that misses a message must not go on as if it had not: its successor is told everything.
+  if (!sent) (void)oci::pidfd_signal(child_->pidfd.raw(), SIGKILL);
+  return sent;
 }
 
 void SupervisorLink::ask(std::function<hooks::Message(std::uint64_t)> question,
@@ -63,26 +71,29 @@ void SupervisorLink::answer(std::uint64_t ticket, const hooks::Message* message)
   question.done(message);
 }
 
-void SupervisorLink::on_readable() {
+bool SupervisorLink::on_readable() {
   auto packet = oci::receive_packet(socket_.raw(), hooks::kMaxMessage);
-  if (!packet && packet.error().code == Code::Unavailable) return;
+  if (!packet && packet.error().code == Code::Unavailable) return false;
   if (!packet || packet->closed) {
     loop_.forget(socket_.raw());  // its end is told by the pidfd
-    return;
+    return false;
   }
   const auto message = hooks::decode(packet->data);
-  if (!message) return;
+  if (!message) return true;
   if (const auto* ready = std::get_if<hooks::Ready>(&*message))
     answer(ready->ticket, &*message);
   else if (const auto* told = std::get_if<hooks::Told>(&*message))
     answer(told->ticket, &*message);
   else
     on_message_(*message);
+  return true;
 }
 
 void SupervisorLink::lost() {
   loop_.forget(child_->pidfd.raw());
   (void)oci::reap(child_->pidfd.raw());
+  while (on_readable()) {  // its last words
+  }
   if (socket_.valid()) loop_.forget(socket_.raw());
   reaper_.forget(child_->pid);
   child_.reset();

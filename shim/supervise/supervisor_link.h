@@ -1,5 +1,5 @@
-// The shim's end of its supervisor: starts it when it is first needed, talks to it, and knows at
-// once when it is gone.
+// The shim's end of its supervisor: starts it when it is needed, talks to it, and knows at once
+// when it is gone. The journal outlives it: what it had not answered is there.
 #pragma once
 
 #include <functional>
@@ -30,6 +30,8 @@ class SupervisorLink {
   Status ensure();  // running, or started now
   Status send(const hooks::Message& message, const std::vector<int>& fds = {});
   [[nodiscard]] pid_t pid() const { return child_ ? child_->pid : 0; }
+  [[nodiscard]] JournalPage& journal() { return journal_->page(); }  // once it has been running
+  std::uint32_t next_number() { return next_number_++; }  // of a container or descriptor in there
 
   // Sends a message that carries a ticket; `done` gets the answer, or null after `deadline`.
   void ask(std::function<hooks::Message(std::uint64_t ticket)> question,
@@ -40,7 +42,7 @@ class SupervisorLink {
     std::function<void(const hooks::Message*)> done;
     oci::Loop::TimerId deadline;
   };
-  void on_readable();
+  bool on_readable();  // false: there was nothing
   void lost();
   void answer(std::uint64_t ticket, const hooks::Message* message);
 
@@ -53,6 +55,7 @@ class SupervisorLink {
   UniqueFd socket_;
   std::map<std::uint64_t, Question> questions_;
   std::uint64_t next_ticket_ = 1;
+  std::uint32_t next_number_ = 1;
 };
 
 }  // namespace moat::shim

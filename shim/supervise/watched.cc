@@ -29,11 +29,38 @@ Watched::Watched(SupervisorParts& parts, hooks::Adopt adopt, policies::Policy po
       adopted_(std::move(adopt)),
       policy_(std::move(policy)),
       lifecycle_(policy_, policies::Instant(oci::monotonic_ms())),
-      log_(std::move(events)) {
+      log_(std::move(events), adopted_.resumed),
+      tally_(parts.journal.tally(adopted_.number)) {
+  if (tally_ == nullptr) tally_ = &own_tally_;
   for (const std::string& model : policy_.models()) model_paths_.add(model + "/**");
+  if (adopted_.resumed) {
+    resume();
+    return;
+  }
   policies::Event event = blank(policies::EventKind::Policy);
   event.message = "supervised with policy " + policy_.name();
   emit(event);
+}
+
+// In the phase whose boundary is in force, which the shim knows: it carried out the transition.
+void Watched::resume() {
+  const auto pending = adopted_.loading ? std::optional(Phase::Load) : std::nullopt;
+  lifecycle_.resume(adopted_.phase, pending, policies::Instant(adopted_.since_ms),
+                    tally_->listening);
+  policies::Event event = blank(policies::EventKind::Health);
+  event.severity = "critical";
+  event.message = "the supervisor was lost and has been started again; what it had not answered " +
+                  std::string(adopted_.mode == policies::Mode::Enforce ? "was refused" : "went on");
+  event.numbers["unanswered"] = static_cast<std::int64_t>(adopted_.unanswered);
+  emit(event);
+  if (pending) expect(*pending);
+}
+
+void Watched::expect(Phase phase) {
+  parts_.loop.cancel(transition_timer_);
+  transition_timer_ = parts_.loop.after(kTransitionDeadline, [this, phase] {
+    transition_failed(phase, "the shim did not answer in time");
+  });
 }
 
 Watched::~Watched() {
@@ -44,29 +71,29 @@ Watched::~Watched() {
   tell_lost();
   parts_.loop.cancel(timer_);
   parts_.loop.cancel(transition_timer_);
+  tally_->container = 0;
 }
 
 Status Watched::listen(const hooks::Listen& message, UniqueFd listener) {
-  static std::uint32_t next_number = 1;  // names a listener in the journal
   Ear ear;
-  ear.listener = std::make_shared<Listener>(std::move(listener), next_number++);
+  ear.listener = std::make_shared<Listener>(std::move(listener), message.number);
   ear.session = message.session;
   ear.exec_id = message.exec_id;
-  if (message.pid > 0) learn_leader(ear, message.pid);
+  ear.pid = message.pid;
+  ear.start_time = message.start_time;
+  ear.runtime_exe = message.runtime_exe;
   const auto at = ears_.insert(ears_.end(), std::move(ear));
   return parts_.loop.watch(at->listener->fd(), EPOLLIN,
                            [this, at](std::uint32_t events) { on_listener(at, events); });
 }
 
 Status Watched::watch(const hooks::Watch& message, UniqueFd group) {
-  static std::uint32_t next_number = 1;
   init_ = message.init;
   membership_ = Membership(cgroups_of(init_), cgroups_of(::getpid()));
   root_ = root_of(init_);
   auto pidfd = oci::pidfd_open(init_);
-  if (!pidfd) return fail(std::move(pidfd.error()));
-  init_pidfd_ = std::move(*pidfd);
-  group_ = std::make_unique<ObjectGroup>(std::move(group), next_number++);
+  if (pidfd) init_pidfd_ = std::move(*pidfd);  // gone, its children may still be opening files
+  group_ = std::make_unique<ObjectGroup>(std::move(group), message.number);
   return parts_.loop.watch(group_->fd(), EPOLLIN, [this](std::uint32_t) { on_opens(); });
 }
 
@@ -79,14 +106,12 @@ void Watched::step(const policies::Happening& happening) {
   for (const policies::Effect& effect :
        lifecycle_.step(happening, policies::Instant(oci::monotonic_ms())))
     apply(effect);
+  tally_->listening = lifecycle_.listening();
 }
 
 void Watched::apply(const policies::Effect& effect) {
   if (const auto* enter = std::get_if<policies::Enter>(&effect)) {
-    parts_.loop.cancel(transition_timer_);
-    transition_timer_ = parts_.loop.after(kTransitionDeadline, [this, to = enter->to] {
-      transition_failed(to, "the shim did not answer in time");
-    });
+    expect(enter->to);
     parts_.tell_shim(hooks::Enter{adopted_.container.id, enter->to});
   } else if (const auto* arm = std::get_if<policies::ArmTimer>(&effect)) {
     parts_.loop.cancel(timer_);
@@ -110,11 +135,11 @@ void Watched::entered(const hooks::Entered& message) {
   policies::Event event = blank(policies::EventKind::Phase);
   event.phase.prev = lifecycle_.phase();
   event.phase.prev_duration_ms = (now - lifecycle_.since()).count();
-  event.numbers["notifications"] = static_cast<std::int64_t>(phase_notifications_);
-  event.numbers["open_events"] = static_cast<std::int64_t>(phase_opens_);
-  event.numbers["quiet_refusals"] = static_cast<std::int64_t>(quiet_);
-  event.numbers["strangers"] = static_cast<std::int64_t>(strangers_);
-  phase_notifications_ = phase_opens_ = quiet_ = strangers_ = 0;
+  event.numbers["notifications"] = static_cast<std::int64_t>(tally_->phase_notifications);
+  event.numbers["open_events"] = static_cast<std::int64_t>(tally_->phase_opens);
+  event.numbers["quiet_refusals"] = static_cast<std::int64_t>(tally_->quiet);
+  event.numbers["strangers"] = static_cast<std::int64_t>(tally_->strangers);
+  tally_->phase_notifications = tally_->phase_opens = tally_->quiet = tally_->strangers = 0;
   step(policies::TransitionDone{});
   event.phase.name = lifecycle_.phase();
   event.phase.since_ms = 0;
@@ -148,7 +173,11 @@ void Watched::kill_all() {
 }
 
 hooks::ContainerStatus Watched::status() const {
-  hooks::ContainerStatus status = counts_;
+  hooks::ContainerStatus status;
+  status.violations = tally_->violations;
+  status.would_denies = tally_->would_denies;
+  status.notifications = tally_->notifications;
+  status.open_events = tally_->open_events;
   status.id = adopted_.container.id;
   status.mode = adopted_.mode;
   status.profile = policy_.name();

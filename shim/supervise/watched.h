@@ -62,10 +62,9 @@ class Watched {
     bool session = false;
     std::string exec_id;
     bool bootstrap = true;  // the runtime's init, trusted until it has become something else
-    bool exec_seen = false;
     bool session_told = false;
     std::uint64_t start_time = 0;  // with the pid: who the leader of a session is
-    std::string runtime_exe;
+    std::string runtime_exe;       // which file
   };
   using Ears = std::list<Ear>;
 
@@ -81,7 +80,6 @@ class Watched {
   // questions.cc: the seccomp side
   void on_listener(Ears::iterator ear, std::uint32_t events);
   void on_question(Ear& ear, Pending pending);
-  static void learn_leader(Ear& ear, pid_t pid);
   bool still_bootstrap(Ear& ear, const policies::SyscallRow* row, Pending& pending);
   void read_and_decide(Pending pending, const policies::SyscallRow& row, const Asker& asker);
   void conclude(Pending pending, const policies::CallFacts& facts, const Claims* claims,
@@ -112,6 +110,8 @@ class Watched {
   void remember_caller(pid_t tid);
 
   // watched.cc: phases
+  void resume();
+  void expect(policies::Phase phase);  // the shim's word on it, bounded
   void step(const policies::Happening& happening);
   void apply(const policies::Effect& effect);
   void transition_failed(policies::Phase phase, const std::string& why);
@@ -147,8 +147,8 @@ class Watched {
   std::vector<std::function<void()>> on_entered_;
   oci::Loop::TimerId timer_ = 0;
   oci::Loop::TimerId transition_timer_ = 0;
-  hooks::ContainerStatus counts_;
-  std::uint64_t phase_notifications_ = 0, phase_opens_ = 0, quiet_ = 0, strangers_ = 0;
+  Tally own_tally_{};
+  Tally* tally_;  // in the journal, while that has room
   std::int64_t report_second_ = 0;
   std::uint64_t reports_ = 0, suppressed_ = 0;
   // Outlives nothing: callbacks of the reader check it before they touch this object.

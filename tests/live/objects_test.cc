@@ -11,6 +11,7 @@
 
 #include "oci/sys.h"
 #include "shim/supervise/marks.h"
+#include "shim/supervise/refusal.h"
 #include "tests/support/victim.h"
 
 namespace moat::shim {
@@ -105,6 +106,46 @@ TEST_F(ObjectsTest, AHeldEventWaitsAndIsInTheJournalMeanwhile) {
   EXPECT_EQ(std::ranges::count_if(journal.page().opens,
                                   [](const HeldOpen& open) { return open.group.load() != 0; }),
             0);
+}
+
+// Runs `body` in a process of its own that shares the journal, and is killed by its own hand.
+void in_a_process_that_dies(const std::function<void()>& body) {
+  const pid_t pid = ::fork();
+  if (pid == 0) {
+    body();
+    ::kill(::getpid(), SIGKILL);
+  }
+  ::waitpid(pid, nullptr, 0);
+}
+
+TEST_F(ObjectsTest, WhatADeadReaderHadTakenIsRefusedByAnotherHolder) {
+  opener.ask();
+  in_a_process_that_dies(
+      [&] { next([](const OpenEvent&, const HeldEvent&) { ::kill(::getpid(), SIGKILL); }); });
+  EXPECT_EQ(settle_opens(journal.page(), 2, group->fd(), false), 0U) << "another's";
+  EXPECT_GE(settle_opens(journal.page(), 1, group->fd(), false), 1U);
+  EXPECT_EQ(opener.answer(), EPERM);
+}
+
+TEST_F(ObjectsTest, WhatAReaderThatDiesOnReturnFromTheKernelWasGivenIsRefusedAsWell) {
+  opener.ask();
+  in_a_process_that_dies([&] {
+    pollfd wait{group->fd(), POLLIN, 0};
+    ::poll(&wait, 1, 5000);
+    journal.page().event_group = 1;
+    (void)!::read(group->fd(), journal.page().events.data(), journal.page().events.size());
+  });
+  EXPECT_EQ(settle_opens(journal.page(), 1, group->fd(), false), 1U);
+  EXPECT_EQ(opener.answer(), EPERM);
+}
+
+TEST_F(ObjectsTest, WhatWasAnsweredIsInTheJournalNoMore) {
+  opener.ask();
+  next([](const OpenEvent&, HeldEvent held) { std::move(held).allow(); });
+  EXPECT_EQ(opener.answer(), 0);
+  EXPECT_TRUE(std::ranges::all_of(journal.page().events,
+                                  [](std::byte byte) { return byte == std::byte{0}; }));
+  EXPECT_EQ(settle_opens(journal.page(), 1, group->fd(), false), 0U);
 }
 
 TEST_F(ObjectsTest, AMarkOnAPointThatIsNoMountIsRefused) {

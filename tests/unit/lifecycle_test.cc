@@ -182,5 +182,29 @@ TEST(Lifecycle, OtherSignalsMeanNothingUnlessThePolicySaysSo) {
   EXPECT_EQ(own.at(0ms, Signalled{SIGINT}), "enter shutdown");
 }
 
+TEST(Lifecycle, OneThatIsResumedGoesOnFromItsPhase) {
+  Story s;
+  s.cycle().resume(Phase::Load, std::nullopt, 1010ms, true);
+  EXPECT_EQ(s.cycle().phase(), Phase::Load);
+  EXPECT_EQ(s.cycle().since(), 1010ms);
+  EXPECT_EQ(s.at(1500ms, TimerFired{}), "arm 2000") << "it had been listening";
+  EXPECT_EQ(s.at(2000ms, TimerFired{}), "enter serve");
+}
+
+TEST(Lifecycle, OneThatIsResumedDoesNotEndAPhaseThatItKnowsNothingOf) {
+  Story s;
+  s.cycle().resume(Phase::Load, std::nullopt, 1010ms, false);
+  EXPECT_EQ(s.at(60000ms, TimerFired{}), "arm 1801010") << "only its time ends it";
+}
+
+TEST(Lifecycle, OneThatIsResumedInATransitionWaitsForItsEnd) {
+  Story s;
+  s.cycle().resume(Phase::Init, Phase::Load, 0ms, false);
+  EXPECT_EQ(s.at(1000ms, ModelOpened{}), "");
+  EXPECT_EQ(s.cycle().pending(), Phase::Load);
+  EXPECT_EQ(s.at(1100ms, TransitionDone{}), "arm 1801100");
+  EXPECT_EQ(s.cycle().phase(), Phase::Load);
+}
+
 }  // namespace
 }  // namespace moat::policies

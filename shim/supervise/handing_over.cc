@@ -1,0 +1,67 @@
+// What the shim keeps of a container so that the loss of its supervisor is not its end.
+#include <fcntl.h>
+#include <sys/epoll.h>
+
+#include "oci/sys.h"
+#include "shim/log.h"
+#include "shim/supervise/event_log.h"
+#include "shim/supervise/guarded_container.h"
+#include "shim/supervise/process.h"
+#include "shim/supervise/refusal.h"
+
+namespace moat::shim {
+
+void GuardedContainer::keep(hooks::Listen message, UniqueFd listener) {
+  message.number = link_.next_number();
+  if (message.pid > 0) {
+    // It waits for its first answer, so it is what it was when it installed the filter.
+    message.start_time = oci::start_time_of(message.pid);
+    message.runtime_exe = exe_file_of(message.pid);
+  }
+  if (auto sent = link_.send(message, {listener.raw()}); !sent)
+    log_warning("a seccomp listener waits for the next supervisor",
+                {{"id", id()}, {"error", sent.error().what}});
+  const int fd = listener.raw();
+  const auto at = kept_.insert(kept_.end(), Kept{std::move(message), std::move(listener)});
+  // No events but the one that cannot be declined: no task uses the filter any more.
+  const auto watched = loop_.watch(fd, 0, [this, at](std::uint32_t) {
+    loop_.forget(at->listener.raw());
+    kept_.erase(at);
+  });
+  if (!watched) log_error(watched.error().what, {{"id", id()}});
+}
+
+void GuardedContainer::settle_questions(JournalPage& journal) {
+  const bool refuse = plan_.mode == policies::Mode::Enforce;
+  std::size_t count = 0;
+  for (const Kept& kept : kept_)
+    count +=
+        settle_calls(journal, kept.message.number, kept.listener.raw(), refuse ? plan_.err : 0);
+  if (group_.valid()) count += settle_opens(journal, group_number_, group_.raw(), !refuse);
+  plan_.adopt.unanswered = count;
+}
+
+void GuardedContainer::hand_over() {
+  hooks::Adopt& adopt = plan_.adopt;
+  adopt.resumed = true;
+  adopt.phase = phase_;
+  adopt.loading = loading_;
+  adopt.since_ms = phase_since_;
+  (void)link_.send(adopt, {plan_.events.raw()});
+  for (const Kept& kept : kept_) (void)link_.send(kept.message, {kept.listener.raw()});
+  if (group_.valid()) (void)link_.send(hooks::Watch{id(), init_, group_number_}, {group_.raw()});
+  if (last_signal_ != 0) (void)link_.send(hooks::Signalling{id(), last_signal_, 0});
+}
+
+void GuardedContainer::report_loss() {
+  policies::Event event;
+  event.kind = policies::EventKind::Health;
+  event.severity = "critical";
+  event.mode = plan_.mode;
+  event.phase.name = phase_;
+  event.container = plan_.adopt.container;
+  event.message = "the supervisor was lost again and again: the container is killed";
+  EventLog(UniqueFd(::fcntl(plan_.events.raw(), F_DUPFD_CLOEXEC, 0)), true).write(event);
+}
+
+}  // namespace moat::shim

@@ -1,0 +1,64 @@
+# shellcheck shell=bash disable=SC2034
+# A server whose threads attempt what they may not, in a loop, while moat's processes die; and what
+# may be seen of it afterwards.
+
+PLACES=(forever)
+ATTEMPTED="read_direct read_proc_root create rdonly_creat append sh_execve exec_held tcp udp_held"
+
+flood() { for one in $ATTEMPTED; do orders "$one" request:1; done; }
+
+# flooding ID RUNTIME MODE: the server serves, and its threads try.
+flooding() {
+  start_server "$1" "$2" "$3" < <(flood)
+  wait_for "$1" '^listening$' || return 1
+  [[ $3 == none ]] || wait_for_phase "$1" serve || return 1
+  predict >"$RUN_DIR/answer" || return 1
+  [[ $3 == none ]] || wait_until 5 tries "$1" || { echo "no attempt is reported"; return 1; }
+}
+
+tries() { (($(count_kind "$1" violation) > 20)); }
+
+# dead_within ID SECONDS
+dead_within() {
+  local pid
+  pid=$(<"$RUN_DIR/$1.pid")
+  wait_until "$2" gone "$pid" || wait_until 0 zombie "$pid" || { echo "pid $pid lives"; return 1; }
+}
+zombie() { [[ $(awk '{print $3}' "/proc/$1/stat" 2>/dev/null) == Z ]]; }
+
+gone_within() { wait_until "$2" gone "$1" || { echo "pid $1 lives"; return 1; }; }
+
+# nothing_happened ID: checked from outside, after the death.
+nothing_happened() {
+  check "$1: not one effect" nothing effects "$1"
+  check "$1: not one attempt succeeded" nothing grep ' result=ok$' "$RUN_DIR/$1.out"
+  check "$1: the client of the container is told" wait_until 10 gone "$CTR_PID"
+}
+
+all_succeeded() { [[ -z $(not_succeeded) ]]; }
+
+stock() {
+  check "stock: the server floods" flooding stock "$STOCK" none
+  wait_until 20 all_succeeded || true  # a busy machine takes its time
+  check "stock: its attempts succeed, each of them" nothing not_succeeded
+  stop_container stock "$CTR_PID"
+}
+
+not_succeeded() {
+  local one
+  for one in $ATTEMPTED; do
+    grep -q "^attempt $one .*result=ok" "$RUN_DIR/stock.out" || echo "$one"
+  done
+}
+
+succeeded_by() { [[ -n $(supervisor_of "$1") && $(supervisor_of "$1") != "$2" ]]; }
+
+# kill_supervisor ID [PAUSE]: stopped for so long before, so that calls wait for it.
+kill_supervisor() {
+  local pid
+  pid=$(supervisor_of "$1")
+  [[ $pid ]] || return 1
+  [[ ${2:-0} == 0 ]] || { kill -STOP "$pid"; sleep "$2"; }
+  kill -KILL "$pid"
+  wait_until 5 succeeded_by "$1" "$pid"
+}

@@ -80,6 +80,7 @@ int main(int argc, char** argv) {
   // The first argument chooses a role; containerd's own command lines begin with a flag.
   const std::string_view role = argc > 1 ? argv[1] : "";
   if (role == "supervisor") return moat::shim::supervisor_main(argc, argv);
+  if (role == "keeper") return moat::shim::keeper_main(argc, argv);
   if (role == "transition") return moat::shim::transition_main(argc, argv);
   if (role == "mount" && argc == 3) return moat::shim::mount_main(argv[2]);
   if (role == "unmount" && argc == 3) return moat::shim::unmount_main(argv[2]);

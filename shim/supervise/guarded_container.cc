@@ -43,6 +43,7 @@ GuardedContainer::~GuardedContainer() {
   for (const Kept& kept : kept_) loop_.forget(kept.listener.raw());
   loop_.cancel(started_deadline_);
   (void)link_.send(hooks::Forget{id()});
+  order(KeeperOrder::Kind::Forget, 0, {});
   on_gone_(id());
 }
 
@@ -92,6 +93,8 @@ Status GuardedContainer::created(pid_t init) {
   if (!same) return same;
   init_ = init;
   init_start_ = oci::start_time_of(init);
+  ending_ = Ending::of(init);
+  order(KeeperOrder::Kind::Container, 0, ending_.raw());
   if (auto marked = place_marks(); !marked) return marked;
   return hold_network();
 }
@@ -120,7 +123,8 @@ Status GuardedContainer::place_marks() {
   if (auto marked = mark_points(group->raw(), init_, plan_.model_mounts); !marked) return marked;
   group_ = std::move(*group);
   group_number_ = link_.next_number();
-  (void)link_.send(hooks::Watch{id(), init_, group_number_}, {group_.raw()});
+  tell_watch();
+  order(KeeperOrder::Kind::Group, group_number_, {group_.raw()});
   return {};
 }
 
@@ -130,22 +134,24 @@ Status GuardedContainer::hold_network() {
   auto attached = own_cgroup_of(init_).and_then(
       [&](const std::string& folder) { return NetworkHooks::attach(folder, plan_.programs); });
   plan_.programs.clear();
-  hooks::Network message{id(), false, {}};
+  network_word_.id = id();
   if (!attached) {
-    message.problem =
+    network_word_.problem =
         "network.access is decided by registers alone, so that addresses the policy names are "
         "refused and sockets made before load can still send: " +
         attached.error().what;
-    return link_.send(message);
+    tell_network();
+    return {};
   }
   network_ = std::move(*attached);
   network_->enter(Phase::Init);
-  message.holds = plan_.apart && (!plan_.hold_unix || network_->holds_unix());
-  if (plan_.apart && !message.holds)
-    message.problem =
+  network_word_.holds = plan_.apart && (!plan_.hold_unix || network_->holds_unix());
+  if (plan_.apart && !network_word_.holds)
+    network_word_.problem =
         "addresses that the policy names are refused: this kernel cannot hold Unix sockets, which "
         "would be let through with them (Linux 6.7; or allow unix:*)";
-  return link_.send(message, {network_->state(), network_->ring()});
+  tell_network();
+  return {};
 }
 
 Status GuardedContainer::keep_network() {

@@ -11,7 +11,9 @@
 #include "oci/loop.h"
 #include "oci/places.h"
 #include "policies/document.h"
+#include "shim/supervise/ending.h"
 #include "shim/supervise/guard.h"
+#include "shim/supervise/keeper_link.h"
 #include "shim/supervise/listener_socket.h"
 #include "shim/supervise/network_hooks.h"
 #include "shim/supervise/supervisor_link.h"
@@ -38,6 +40,7 @@ struct GuardedParts {
   oci::Loop& loop;
   Reaper& reaper;
   SupervisorLink& link;
+  KeeperLink& keeper;
   std::function<void(const std::string& id)> kill;
 };
 
@@ -61,7 +64,8 @@ class GuardedContainer : public Guarded {
   // The supervisor is gone: what it had not answered is answered, then another is told everything.
   void settle_questions(JournalPage& journal);
   void hand_over();
-  void report_loss();  // there will be no other
+  void hand_to_keeper();  // a new one: all of it
+  void report_loss();     // there will be no other
   [[nodiscard]] const std::string& id() const { return plan_.container.id; }
   [[nodiscard]] pid_t init() const { return init_; }
 
@@ -70,6 +74,7 @@ class GuardedContainer : public Guarded {
       : loop_(parts.loop),
         reaper_(parts.reaper),
         link_(parts.link),
+        keeper_(parts.keeper),
         kill_(parts.kill),
         plan_(std::move(plan)),
         on_gone_(std::move(on_gone)) {}
@@ -79,6 +84,9 @@ class GuardedContainer : public Guarded {
   };
   void on_listener(Handover handover);
   void keep(hooks::Listen message, UniqueFd listener);
+  void tell_watch();
+  void tell_network();
+  void order(KeeperOrder::Kind kind, std::uint32_t number, const std::vector<int>& fds);
   std::string take_session(pid_t runtime);
   void settle(Status status);  // answers started()
   Status place_marks();
@@ -91,14 +99,17 @@ class GuardedContainer : public Guarded {
   oci::Loop& loop_;
   Reaper& reaper_;
   SupervisorLink& link_;
+  KeeperLink& keeper_;
   std::function<void(const std::string& id)> kill_;
   GuardedPlan plan_;
   OnGone on_gone_;
   std::unique_ptr<ListenerSocket> socket_;
   UniqueFd group_;  // a second holder: opens must not be let through when the supervisor dies
   std::unique_ptr<NetworkHooks> network_;
+  hooks::Network network_word_;  // what each supervisor is told of it
   pid_t init_ = 0;
   std::uint64_t init_start_ = 0;
+  Ending ending_;
   std::list<Kept> kept_;  // the listeners that are still in use
   std::uint32_t group_number_ = 0;
   policies::Phase phase_ = policies::Phase::Init;  // whose boundary is in force

@@ -21,6 +21,7 @@ void GuardedContainer::keep(hooks::Listen message, UniqueFd listener) {
   if (auto sent = link_.send(message, {listener.raw()}); !sent)
     log_warning("a seccomp listener waits for the next supervisor",
                 {{"id", id()}, {"error", sent.error().what}});
+  order(KeeperOrder::Kind::Listener, message.number, {listener.raw()});
   const int fd = listener.raw();
   const auto at = kept_.insert(kept_.end(), Kept{std::move(message), std::move(listener)});
   // No events but the one that cannot be declined: no task uses the filter any more.
@@ -49,8 +50,36 @@ void GuardedContainer::hand_over() {
   adopt.since_ms = phase_since_;
   (void)link_.send(adopt, {plan_.events.raw()});
   for (const Kept& kept : kept_) (void)link_.send(kept.message, {kept.listener.raw()});
-  if (group_.valid()) (void)link_.send(hooks::Watch{id(), init_, group_number_}, {group_.raw()});
+  if (group_.valid()) tell_watch();
+  tell_network();
   if (last_signal_ != 0) (void)link_.send(hooks::Signalling{id(), last_signal_, 0});
+}
+
+void GuardedContainer::tell_watch() {
+  std::vector<int> fds = ending_.raw();
+  fds.insert(fds.begin(), group_.raw());
+  (void)link_.send(hooks::Watch{id(), init_, group_number_}, fds);
+}
+
+void GuardedContainer::tell_network() {
+  if (network_word_.id.empty()) return;
+  std::vector<int> fds;
+  if (network_) fds = {network_->state(), network_->ring()};
+  (void)link_.send(network_word_, fds);
+  network_word_.problem.clear();  // one supervisor's event is enough
+}
+
+void GuardedContainer::order(KeeperOrder::Kind kind, std::uint32_t number,
+                             const std::vector<int>& fds) {
+  const bool refuse = plan_.mode == policies::Mode::Enforce;
+  keeper_.send({kind, plan_.adopt.number, number, refuse ? plan_.err : 0}, fds);
+}
+
+void GuardedContainer::hand_to_keeper() {
+  if (init_ > 0) order(KeeperOrder::Kind::Container, 0, ending_.raw());
+  for (const Kept& kept : kept_)
+    order(KeeperOrder::Kind::Listener, kept.message.number, {kept.listener.raw()});
+  if (group_.valid()) order(KeeperOrder::Kind::Group, group_number_, {group_.raw()});
 }
 
 void GuardedContainer::report_loss() {

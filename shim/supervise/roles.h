@@ -6,6 +6,10 @@ namespace moat::shim {
 // "supervisor": answers the kernel. Descriptor 3 is the socket to the shim, 4 the journal.
 int supervisor_main(int argc, char** argv);
 
+// "keeper": the last holder. 3 is the socket to the shim, 4 the journal, 5 and 6 are pidfds of the
+// shim and the supervisor.
+int keeper_main(int argc, char** argv);
+
 // "transition": carries out what `load` demands inside a container's mount namespace, then exits.
 int transition_main(int argc, char** argv);
 

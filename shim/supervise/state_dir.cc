@@ -3,13 +3,12 @@
 #include <dirent.h>
 #include <unistd.h>
 
-#include <cerrno>
-#include <csignal>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 
 #include "hooks/leftovers.h"
 #include "oci/sys.h"
+#include "shim/supervise/process.h"
 
 namespace moat::shim {
 
@@ -37,7 +36,8 @@ void clean_state(const std::string& state_dir, const std::string& ns, const std:
   if (dir == nullptr) return;
   while (const dirent* entry = ::readdir(dir)) {
     const auto pid = static_cast<pid_t>(std::atoi(entry->d_name));
-    if (pid > 0 && ::kill(pid, 0) != 0 && errno == ESRCH)
+    // One that is dead and not yet reaped runs nothing: it is gone as well.
+    if (pid > 0 && exe_of(pid).empty())
       ::unlink((folder + "/" + entry->d_name).c_str());
   }
   ::closedir(dir);

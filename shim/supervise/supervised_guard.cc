@@ -17,7 +17,8 @@ constexpr std::chrono::milliseconds kStatusDeadline{500};
 // More losses than this in so many milliseconds are no accident.
 constexpr std::size_t kMaxLosses = 10;
 constexpr std::int64_t kLossWindow = 10000;
-constexpr std::size_t kMaxSocketPath = 107;  // sun_path with its NUL is 108
+constexpr std::chrono::milliseconds kKeeperPause{100};  // a keeper that cannot live costs little
+constexpr std::size_t kMaxSocketPath = 107;             // sun_path with its NUL is 108
 
 #if defined(__x86_64__)
 constexpr policies::Arch kArch = policies::Arch::X86_64;
@@ -74,7 +75,8 @@ SupervisedGuard::SupervisedGuard(oci::Loop& loop, Reaper& reaper, oci::NodeConfi
       config_(std::move(config)),
       link_(
           loop, reaper, [this](const hooks::Message& message) { on_message(message); },
-          [this] { supervisor_lost(); }) {}
+          [this] { supervisor_lost(); }),
+      keeper_(loop, reaper, [this] { loop_.after(kKeeperPause, [this] { start_keeper(); }); }) {}
 
 // To a client "not found" would mean the container: what is missing here is something that its
 // configuration names, whatever errno told so.
@@ -145,8 +147,8 @@ Result<std::unique_ptr<Guarded>> SupervisedGuard::guard(const NewContainer& cont
   const auto kill = [this](const std::string& id) {
     if (actions_.kill) actions_.kill(id);
   };
-  auto guarded = GuardedContainer::create({loop_, reaper_, link_, kill}, std::move(plan),
-                                          [this](const std::string& id) { containers_.erase(id); });
+  auto guarded = GuardedContainer::create({loop_, reaper_, link_, keeper_, kill}, std::move(plan),
+                                          [this](const std::string& id) { container_gone(id); });
   if (!guarded) {
     (void)link_.send(hooks::Forget{container.id});
     return fail(std::move(guarded.error()));
@@ -154,6 +156,7 @@ Result<std::unique_ptr<Guarded>> SupervisedGuard::guard(const NewContainer& cont
   if (auto written = oci::write_file_atomic(config, spec->dump(), 0600); !written)
     return fail(Error(written.error()));
   containers_[container.id] = guarded->get();
+  loop_.post([this] { start_keeper(); });  // while the runtime is at work
   return std::unique_ptr<Guarded>(std::move(*guarded));
 }
 
@@ -195,8 +198,24 @@ bool SupervisedGuard::restart() {
     return false;
   }
   for (const auto& [id, container] : containers_) container->hand_over();
+  keeper_.send({KeeperOrder::Kind::Supervisor, 0, 0, 0}, {link_.pidfd()});
   log_warning("the supervisor was lost and has been started again", {});
   return true;
+}
+
+// Not in the way of anything: without one, the shim and the supervisor still guard each other.
+void SupervisedGuard::start_keeper() {
+  if (keeper_.running() || containers_.empty() || link_.pid() == 0) return;
+  if (auto started = keeper_.start(link_); !started) {
+    log_warning("no keeper", {{"error", started.error().what}});
+    return;
+  }
+  for (const auto& [id, container] : containers_) container->hand_to_keeper();
+}
+
+void SupervisedGuard::container_gone(const std::string& id) {
+  containers_.erase(id);
+  if (containers_.empty()) keeper_.stop();
 }
 
 void SupervisedGuard::ask_status(std::function<void(std::vector<hooks::ContainerStatus>)> done) {

@@ -28,12 +28,15 @@ class SupervisedGuard : public Guard {
   Status adopt(hooks::Adopt& message, const UniqueFd& events);
   void on_message(const hooks::Message& message);
   void supervisor_lost();
+  void start_keeper();
+  void container_gone(const std::string& id);
   bool restart();  // of the supervisor; false: it must not or cannot be
 
   oci::Loop& loop_;
   Reaper& reaper_;
   oci::NodeConfig config_;
   SupervisorLink link_;
+  KeeperLink keeper_;
   std::map<std::string, GuardedContainer*> containers_;  // owned by the Task service
   std::deque<std::int64_t> losses_;                      // of supervisors, lately
   GuardActions actions_;

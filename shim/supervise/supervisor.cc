@@ -98,7 +98,10 @@ void Supervisor::handle(hooks::Message message, std::vector<UniqueFd> fds) {
       (void)container->listen(*listen, std::move(fds[0]));
   } else if (const auto* watch = std::get_if<hooks::Watch>(&message)) {
     Watched* container = find(watch->id);
-    if (container != nullptr && fds.size() == 1) (void)container->watch(*watch, std::move(fds[0]));
+    if (container == nullptr || fds.empty()) return;
+    UniqueFd group = std::move(fds[0]);
+    fds.erase(fds.begin());
+    (void)container->watch(*watch, std::move(group), Ending::from(std::move(fds)));
   } else if (const auto* network = std::get_if<hooks::Network>(&message)) {
     if (Watched* container = find(network->id)) container->network(*network, std::move(fds));
   } else if (const auto* session = std::get_if<hooks::SessionStarted>(&message)) {

@@ -31,6 +31,8 @@ class SupervisorLink {
   Status send(const hooks::Message& message, const std::vector<int>& fds = {});
   [[nodiscard]] pid_t pid() const { return child_ ? child_->pid : 0; }
   [[nodiscard]] JournalPage& journal() { return journal_->page(); }  // once it has been running
+  [[nodiscard]] int journal_fd() const { return journal_->fd(); }
+  [[nodiscard]] int pidfd() const { return child_->pidfd.raw(); }  // while pid() is not 0
   std::uint32_t next_number() { return next_number_++; }  // of a container or descriptor in there
 
   // Sends a message that carries a ticket; `done` gets the answer, or null after `deadline`.

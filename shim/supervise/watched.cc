@@ -87,12 +87,11 @@ Status Watched::listen(const hooks::Listen& message, UniqueFd listener) {
                            [this, at](std::uint32_t events) { on_listener(at, events); });
 }
 
-Status Watched::watch(const hooks::Watch& message, UniqueFd group) {
+Status Watched::watch(const hooks::Watch& message, UniqueFd group, Ending ending) {
   init_ = message.init;
   membership_ = Membership(cgroups_of(init_), cgroups_of(::getpid()));
   root_ = root_of(init_);
-  auto pidfd = oci::pidfd_open(init_);
-  if (pidfd) init_pidfd_ = std::move(*pidfd);  // gone, its children may still be opening files
+  ending_ = std::move(ending);
   group_ = std::make_unique<ObjectGroup>(std::move(group), message.number);
   return parts_.loop.watch(group_->fd(), EPOLLIN, [this](std::uint32_t) { on_opens(); });
 }
@@ -165,11 +164,10 @@ void Watched::signalling(int signal, std::function<void()> ready) {
 }
 
 void Watched::kill_all() {
-  if (init_pidfd_.valid()) {
-    (void)oci::pidfd_signal(init_pidfd_.raw(), SIGKILL);  // takes its pid namespace along
-    return;
-  }
-  for (const Ear& ear : ears_) ::kill(ear.pid, SIGKILL);
+  ending_.now();
+  if (init_ != 0) return;
+  for (const Ear& ear : ears_)  // not yet created: the runtime's init, and what waits for it
+    if (ear.pid > 0) ::kill(ear.pid, SIGKILL);
 }
 
 hooks::ContainerStatus Watched::status() const {

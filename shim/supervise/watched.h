@@ -14,6 +14,7 @@
 #include "oci/loop.h"
 #include "policies/lifecycle.h"
 #include "policies/verdict.h"
+#include "shim/supervise/ending.h"
 #include "shim/supervise/event_log.h"
 #include "shim/supervise/journal.h"
 #include "shim/supervise/listener.h"
@@ -46,7 +47,7 @@ class Watched {
   ~Watched();
 
   Status listen(const hooks::Listen& message, UniqueFd listener);
-  Status watch(const hooks::Watch& message, UniqueFd group);
+  Status watch(const hooks::Watch& message, UniqueFd group, Ending ending);
   void network(const hooks::Network& message, std::vector<UniqueFd> fds);
   void session_started(const hooks::SessionStarted& message);
   void entered(const hooks::Entered& message);
@@ -142,7 +143,7 @@ class Watched {
   std::deque<policies::ProcessInfo> callers_;
   pid_t init_ = 0;
   std::string root_;  // what the kernel puts before the container's paths: see process.h
-  UniqueFd init_pidfd_;
+  Ending ending_;
   std::vector<std::pair<OpenEvent, HeldEvent>> held_;
   std::vector<std::function<void()>> on_entered_;
   oci::Loop::TimerId timer_ = 0;

@@ -52,7 +52,7 @@ restarted() {
   check "not one effect" nothing effects guard
   check "not one attempt succeeded" nothing grep ' result=ok$' "$RUN_DIR/guard.out"
   stop_container guard "$CTR_PID"
-  check "nothing is left of it" leaves_nothing
+  check "nothing is left of it" leaves_nothing_of_moat
 }
 
 restarts_are() { [[ $(restarts_told "$1") == "$2" ]]; }
@@ -67,7 +67,89 @@ killed_often() {
   done
 }
 
+guards_of() { echo "$(shim_of "$1" | wc -w) $(supervisor_of "$1" | wc -w) $(keeper_of "$1" | wc -w)"; }
+guarded() { [[ $(guards_of "$1") == "1 1 1" ]]; }
+
+private_memory() { awk '/^Private_(Clean|Dirty)/ {n += $2} END {print n}' "/proc/$1/smaps_rollup"; }
+
+# killed ID WHO...: at once, while the daemon, which would clean up after the shim, is stopped.
+killed() {
+  local id=$1 who pids=()
+  shift
+  for who; do pids+=("$("${who}_of" "$id")"); done
+  kill -STOP "$CONTAINERD_PID"
+  kill -STOP "${pids[@]}"
+  sleep 0.1
+  kill -KILL "${pids[@]}"
+}
+
+# ends WHO...: the container does not outlive them, nor does what is left of moat.
+ends() {
+  local id others pid
+  id=$(IFS=-; echo "$*")
+  check "$id: the server floods" flooding "$id" "$MOAT" enforce
+  [[ $HELD ]] || return 0
+  check "$id: shim, supervisor and keeper are there" wait_until 5 guarded "$id"
+  others=$(shim_of "$id"; supervisor_of "$id"; keeper_of "$id")
+  killed "$id" "$@"
+  check "$id: the container is dead within 1 s" dead_within "$id" 1
+  for pid in $others; do
+    check "$id: what is left of moat ends by itself" gone_within "$pid" 2
+  done
+  kill -CONT "$CONTAINERD_PID"
+  nothing_happened "$id"
+  stop_container "$id" "$CTR_PID"
+  check "$id: nothing is left of it" leaves_nothing_of_moat
+}
+
+# stays WHO...: those are replaced, and the container lives.
+stays() {
+  local id init
+  id=$(IFS=-; echo "$*")
+  check "$id: the server floods" flooding "$id" "$MOAT" enforce
+  [[ $HELD ]] || return 0
+  init=$(<"$RUN_DIR/$id.pid")
+  check "$id: shim, supervisor and keeper are there" wait_until 5 guarded "$id"
+  killed "$id" "$@"
+  kill -CONT "$CONTAINERD_PID"
+  check "$id: they are replaced" wait_until 5 guarded "$id"
+  check "$id: the container lives" alive "$init"
+  check "$id: an honest request is answered at once" quick_answer
+  check "$id: the attempts go on and are refused" more_refused "$id"
+  killed "$id" shim supervisor
+  check "$id: the new keeper knows what the old one did" dead_within "$id" 1
+  kill -CONT "$CONTAINERD_PID"
+  nothing_happened "$id"
+  stop_container "$id" "$CTR_PID"
+  check "$id: nothing is left of it" leaves_nothing_of_moat
+}
+
+# Of moat or its containers; the client's FIFOs are its own affair.
+left_of_moat() { leftovers | grep -v "^file $RUN_DIR/fifo/"; }
+nothing_left() { [[ -z $(left_of_moat) ]]; }
+leaves_nothing_of_moat() { wait_until 5 nothing_left || nothing left_of_moat; }
+
+# small: the keeper, once it has begun to wait.
+small() {
+  local pid memory
+  check "memory: the server floods" flooding memory "$MOAT" enforce
+  check "memory: there is a keeper" wait_until 5 guarded memory
+  sleep 1.2
+  pid=$(keeper_of memory)
+  memory=$(private_memory "$pid")
+  say "        the keeper's own memory: $memory kB"
+  check "the keeper has at most 300 kB of its own" test "$memory" -le 300
+  stop_container memory "$CTR_PID"
+  check "the keeper ends with the last container" gone_within "$pid" 2
+}
+
 begin_e2e "$@"
 make_image
+small
+ends shim
+ends shim supervisor
+ends shim keeper
+stays keeper
+stays supervisor keeper
 restarted
 conclude

@@ -43,6 +43,7 @@ everything() {
   leftovers | sed 's/^process [0-9]* /process /'
   belongings "$(shim_of pod)" | sed 's/^/shim /'
   belongings "$(supervisor_of pod)" | sed 's/^/supervisor /'
+  belongings "$(keeper_of pod)" | sed 's/^/keeper /'
 }
 
 resident() { awk '/^VmRSS/ {print $2}' "/proc/$1/status"; }
@@ -56,13 +57,13 @@ check "the pod serves" wait_for pod '^listening$'
 [[ $HELD ]] || conclude
 check "two containers come and go" nothing rounds 0 1
 everything >"$RUN_DIR/before"
-check "the shim and its supervisor are looked at" equals 2 "$(grep -cE '^(shim|supervisor) Threads' "$RUN_DIR/before")"
+check "the shim, its supervisor and its keeper are looked at" equals 3 "$(grep -cE '^(shim|supervisor|keeper) Threads' "$RUN_DIR/before")"
 memory=$(resident "$(shim_of pod)")
 check "$((2 * ROUNDS)) containers come and go in the pod's shim" nothing rounds 1 $((ROUNDS + 1))
 check "one shim serves them all" equals 1 "$(pids_with -namespace "$CTR_NAMESPACE" | wc -l)"
 wait_until 5 settled || true
 check "processes, mounts, cgroups, files and descriptors are as before" same "$RUN_DIR/before" "$RUN_DIR/now"
-check "no child of the shim is left but the pod and its supervisor" equals 2 "$(children)"
+check "no child of the shim is left but the pod, its supervisor and its keeper" equals 3 "$(children)"
 grown=$(($(resident "$(shim_of pod)") - memory))
 say "        the shim's resident memory has changed by $grown kB"
 check "its memory does not grow with them" test "$grown" -lt 2048

@@ -82,3 +82,8 @@ supervisor_of() {
   local shim
   for shim in $(shim_of "$1"); do pgrep -P "$shim" -f 'containerd-shim-moat-v2 supervisor' || true; done
 }
+
+keeper_of() {
+  local shim
+  for shim in $(shim_of "$1"); do pgrep -P "$shim" -f 'containerd-shim-moat-v2 keeper' || true; done
+}

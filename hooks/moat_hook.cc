@@ -4,12 +4,11 @@
 #include <unistd.h>
 
 #include <array>
-#include <cerrno>
 #include <cstdlib>
 #include <string>
 #include <string_view>
 
-#include "hooks/leftovers.h"
+#include "hooks/removal.h"
 #include "oci/socket.h"
 #include "oci/sys.h"
 #include "policies/nearest.h"
@@ -47,10 +46,8 @@ int poststop() {
     complain("poststop: " + stopped.error().what);
     return kFine;
   }
-  const std::string path =
-      listener_path(oci::env_or("MOAT_STATE_DIR", kStateDir), stopped->namespace_, stopped->id);
-  if (::unlink(path.c_str()) != 0 && errno != ENOENT)
-    complain(fail_errno(errno, "poststop: cannot remove " + path).value().what);
+  const auto removed = remove_leftovers(oci::env_or("MOAT_STATE_DIR", kStateDir), *stopped);
+  if (!removed) complain("poststop: " + removed.error().what);
   return kFine;
 }
 

@@ -63,6 +63,7 @@ constexpr std::array kKeys{
     Key{"floor", set<file_path, &NodeConfig::floor>},
     Key{"runtime", set<program, &NodeConfig::runtime>},
     Key{"runtimeRoot", set<file_path, &NodeConfig::runtime_root>},
+    Key{"hook", set<file_path, &NodeConfig::hook>},
     Key{"systemdCgroup", set<automatic, &NodeConfig::systemd_cgroup>},
 };
 

@@ -9,6 +9,7 @@
 //   floor: /etc/moat/floor.yaml
 //   runtime: runc            # the OCI runtime, of handlers that name none (BinaryName)
 //   runtimeRoot: /run/containerd/runc   # where it keeps its state (Root)
+//   hook: /usr/local/bin/moat-hook      # without it: moat-hook beside the shim, if it is there
 //   systemdCgroup: auto      # auto: by the form of the container's cgroup path; true; false
 #pragma once
 
@@ -32,6 +33,7 @@ struct NodeConfig {
   // with must not depend on them.
   std::string runtime = "runc";
   std::string runtime_root = "/run/containerd/runc";  // without the namespace
+  std::string hook;                                   // empty: beside the shim
   std::optional<bool> systemd_cgroup;                 // nothing: auto
 
   // Strict: "moat.yaml:3: unknown key 'mod'; did you mean 'mode'?".

@@ -35,6 +35,19 @@ void strip_foreign_receivers(Json& config) {
       env.end());
 }
 
+// The runtime starts it when it deletes the container, whoever asked for that and whoever of us is
+// still there. It says what it could not do; a bound, should it not come to that.
+void add_hook(Json& config, const RewriteInput& input) {
+  if (input.hook.empty()) return;
+  if (!config["hooks"].is_object()) config["hooks"] = Json::object();
+  Json& list = config["hooks"]["poststop"];
+  if (!list.is_array()) list = Json::array();
+  list.push_back({{"path", input.hook},
+                  {"args", {"moat-hook", "poststop"}},
+                  {"env", {"MOAT_STATE_DIR=" + input.state_dir}},
+                  {"timeout", 5}});
+}
+
 // Without privileges to gain and without mounts that arrive later.
 void confine(Json& config, RewriteOutput& output) {
   if (Json* process = object_in(config, "process")) (*process)["noNewPrivileges"] = true;
@@ -80,6 +93,7 @@ Result<RewriteOutput> rewrite(Spec& spec, const RewriteInput& input) {
   Json& config = changed.json();
   if (!config["linux"].is_object()) config["linux"] = Json::object();
   strip_foreign_receivers(config);
+  add_hook(config, input);
   if (auto status = rewrite_mounts(changed, input, output); !status)
     return fail(std::move(status.error()).in("config.json"));
   if (input.mode == Mode::Enforce) confine(config, output);

@@ -26,6 +26,8 @@ struct RewriteInput {
   std::vector<policies::CallPlan> plan;
   std::string listener_path;      // absolute, at most 107 bytes
   std::string listener_metadata;  // the container's id
+  std::string hook;               // moat-hook on the host; empty: not installed
+  std::string state_dir;          // for it
   std::string rootfs;             // host path of the mounted root file system
   // Where each mount of config.json ends up once symlinks of the image are followed, in its order.
   std::vector<std::string> mount_points;

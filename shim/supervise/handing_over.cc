@@ -49,9 +49,9 @@ void GuardedContainer::hand_over() {
   adopt.loading = loading_;
   adopt.since_ms = phase_since_;
   (void)link_.send(adopt, {plan_.events.raw()});
+  tell_network();  // before the questions that are decided with it
   for (const Kept& kept : kept_) (void)link_.send(kept.message, {kept.listener.raw()});
   if (group_.valid()) tell_watch();
-  tell_network();
   if (last_signal_ != 0) (void)link_.send(hooks::Signalling{id(), last_signal_, 0});
 }
 

@@ -1,14 +1,10 @@
 #include "shim/supervise/state_dir.h"
 
-#include <dirent.h>
 #include <unistd.h>
 
-#include <cstdlib>
 #include <nlohmann/json.hpp>
 
-#include "hooks/leftovers.h"
 #include "oci/sys.h"
-#include "shim/supervise/process.h"
 
 namespace moat::shim {
 
@@ -27,20 +23,6 @@ Result<ShimRecord> ShimRecord::write(const std::string& state_dir, const Identit
 
 ShimRecord::~ShimRecord() {
   if (!path_.empty()) ::unlink(path_.c_str());
-}
-
-void clean_state(const std::string& state_dir, const std::string& ns, const std::string& id) {
-  ::unlink(hooks::listener_path(state_dir, ns, id).c_str());
-  const std::string folder = state_dir + "/shims";
-  DIR* dir = ::opendir(folder.c_str());
-  if (dir == nullptr) return;
-  while (const dirent* entry = ::readdir(dir)) {
-    const auto pid = static_cast<pid_t>(std::atoi(entry->d_name));
-    // One that is dead and not yet reaped runs nothing: it is gone as well.
-    if (pid > 0 && exe_of(pid).empty())
-      ::unlink((folder + "/" + entry->d_name).c_str());
-  }
-  ::closedir(dir);
 }
 
 }  // namespace moat::shim

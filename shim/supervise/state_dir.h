@@ -1,5 +1,5 @@
-// What moat keeps in its state folder (/run/moat), and how it goes away when a shim could not clean
-// up behind itself.
+// What moat keeps in its state folder (/run/moat); hooks/removal.h takes away what a shim could
+// not.
 #pragma once
 
 #include <sys/types.h>
@@ -26,8 +26,5 @@ class ShimRecord {
   explicit ShimRecord(std::string path) : path_(std::move(path)) {}
   std::string path_;
 };
-
-// After a crash: removes the container's socket and the records of shims that are gone.
-void clean_state(const std::string& state_dir, const std::string& ns, const std::string& id);
 
 }  // namespace moat::shim

@@ -1,6 +1,9 @@
 #include "shim/supervise/supervised_guard.h"
 
 #include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
 
 #include "hooks/leftovers.h"
 #include "oci/places.h"
@@ -53,6 +56,17 @@ Result<UniqueFd> open_event_file(const std::string& path) {
   return fail(std::move(file.error())
                   .in("events cannot be written (set logDir in the node configuration to a folder "
                       "that root can write)"));
+}
+
+std::string find_hook(const oci::NodeConfig& config) {
+  std::string path = config.hook;
+  if (path.empty()) {
+    char self[4096];
+    const ssize_t n = ::readlink("/proc/self/exe", self, sizeof self);
+    const std::string_view exe(self, static_cast<std::size_t>(std::max<ssize_t>(n, 0)));
+    path = std::string(exe.substr(0, exe.rfind('/') + 1)) + "moat-hook";
+  }
+  return path.starts_with('/') && ::access(path.c_str(), X_OK) == 0 ? path : std::string();
 }
 
 hooks::Adopt adoption(const NewContainer& container, const oci::Spec& spec,
@@ -117,12 +131,17 @@ Result<std::unique_ptr<Guarded>> SupervisedGuard::guard(const NewContainer& cont
                     std::to_string(kMaxSocketPath) +
                     ": set a shorter stateDir in the node configuration");
   input.listener_metadata = container.id;
+  input.hook = find_hook(config_);
+  input.state_dir = config_.state_dir;
   input.rootfs = rootfs;
   input.mount_points = places->mount_points;
   input.models = places->models;
   input.scratch = places->scratch;
   auto rewritten = oci::rewrite(*spec, input);
   if (!rewritten) return fail(std::move(rewritten.error()));
+  if (input.hook.empty())
+    log_info("moat-hook is not installed: no hook cleans up should moat's processes be killed",
+             {{"id", container.id}});
   for (const auto* notes : {&places->notes, &rewritten->notes})
     for (const std::string& note : *notes) log_info(note, {{"id", container.id}});
 

@@ -5,7 +5,7 @@
 # shellcheck disable=SC2034  # what one part sets another reads
 set -euo pipefail
 TESTS=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-for part in lib/{common,kernel,apt,build,containerd} e2e/lib/{checks,victims,reports,everything}; do
+for part in lib/{common,kernel,apt,build,containerd} e2e/lib/{checks,victims,reports,everything,flood}; do
   # shellcheck source=/dev/null
   source "$TESTS/$part.sh"
 done
@@ -60,6 +60,19 @@ terminal() {
   timeout 30 script -qec ". $RUN_DIR/typed" /dev/null </dev/null
 }
 
+# abandoned: nobody of moat is left, and crun is told to delete the container.
+abandoned() {
+  check "abandoned: the server serves" flooding abandoned "$MOAT" enforce
+  check "abandoned: a supervisor that is killed has a successor" kill_supervisor abandoned
+  check "abandoned: the server answers" predict 5
+  killed abandoned shim supervisor keeper
+  check "abandoned: crun deletes the container" "$RUN_DIR/crun" --root "/run/containerd/runc/$CTR_NAMESPACE" \
+    delete --force abandoned
+  check "abandoned: its hook leaves nothing in the state folder" nothing state_files
+  kill -CONT "$CONTAINERD_PID"
+  stop_container abandoned "$CTR_PID"
+}
+
 begin_e2e "$@"
 make_image
 use_crun
@@ -76,4 +89,5 @@ check "every honest action works" nothing not_ok crun
 check "nothing honest is reported" nothing groundless crun
 check "a terminal, with the runtime the node names" contains <(terminal) 'a terminal'
 check "the phases" equals "load serve shutdown" "$(phases_of crun)"
+abandoned
 conclude

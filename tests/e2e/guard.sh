@@ -72,17 +72,6 @@ guarded() { [[ $(guards_of "$1") == "1 1 1" ]]; }
 
 private_memory() { awk '/^Private_(Clean|Dirty)/ {n += $2} END {print n}' "/proc/$1/smaps_rollup"; }
 
-# killed ID WHO...: at once, while the daemon, which would clean up after the shim, is stopped.
-killed() {
-  local id=$1 who pids=()
-  shift
-  for who; do pids+=("$("${who}_of" "$id")"); done
-  kill -STOP "$CONTAINERD_PID"
-  kill -STOP "${pids[@]}"
-  sleep 0.1
-  kill -KILL "${pids[@]}"
-}
-
 # ends WHO...: the container does not outlive them, nor does what is left of moat.
 ends() {
   local id others pid
@@ -143,6 +132,20 @@ small() {
   check "the keeper ends with the last container" gone_within "$pid" 2
 }
 
+# deleted_by_runtime: all of moat is killed, and the daemon does not clean up; only the runtime is told.
+deleted_by_runtime() {
+  check "deleted: the server floods" flooding deleted "$MOAT" enforce
+  check "deleted: shim, supervisor and keeper are there" wait_until 5 guarded deleted
+  check "deleted: there is something to leave behind" equals "json sock" "$(state_files | sort | paste -sd' ')"
+  killed deleted shim supervisor keeper
+  check "the runtime deletes what nobody guards" env PATH="$TOOLS_PATH:$PATH" \
+    runc --root "/run/containerd/runc/$CTR_NAMESPACE" delete --force deleted
+  check "its hook leaves nothing in the state folder" nothing state_files
+  kill -CONT "$CONTAINERD_PID"
+  stop_container deleted "$CTR_PID"
+  check "deleted: nothing is left of it" leaves_nothing_of_moat
+}
+
 begin_e2e "$@"
 make_image
 small
@@ -151,5 +154,6 @@ ends shim supervisor
 ends shim keeper
 stays keeper
 stays supervisor keeper
+deleted_by_runtime
 restarted
 conclude

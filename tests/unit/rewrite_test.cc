@@ -159,5 +159,23 @@ TEST(Rewrite, WantsOnePointForEachMount) {
   EXPECT_EQ(rewrite(*spec, in).error().code, Code::Internal);
 }
 
+TEST(Rewrite, AddsTheHookBehindThoseThatAreThere) {
+  auto config = Json::parse(kConfig);
+  config["hooks"]["poststop"] = {{{"path", "/usr/bin/other"}}};
+  auto spec = Spec::parse(config.dump());
+  ASSERT_TRUE(spec);
+  RewriteInput in = input(Mode::Audit);
+  in.hook = "/usr/local/bin/moat-hook";
+  in.state_dir = "/run/m";
+  ASSERT_TRUE(rewrite(*spec, in));
+  const Json& hooks = spec->json()["hooks"];
+  EXPECT_EQ(hooks["prestart"], config["hooks"]["prestart"]);
+  ASSERT_EQ(hooks["poststop"].size(), 2U);
+  EXPECT_EQ(hooks["poststop"][0], config["hooks"]["poststop"][0]);
+  EXPECT_EQ(hooks["poststop"][1],
+            Json::parse(R"({"path": "/usr/local/bin/moat-hook", "args": ["moat-hook", "poststop"],
+                            "env": ["MOAT_STATE_DIR=/run/m"], "timeout": 5})"));
+}
+
 }  // namespace
 }  // namespace moat::oci

@@ -2,10 +2,12 @@
 # A server whose threads attempt what they may not, in a loop, while moat's processes die; and what
 # may be seen of it afterwards.
 
-PLACES=(forever)
 ATTEMPTED="read_direct read_proc_root create rdonly_creat append sh_execve exec_held tcp udp_held"
 
-flood() { for one in $ATTEMPTED; do orders "$one" request:1; done; }
+flood() {
+  local one PLACES=(forever)
+  for one in $ATTEMPTED; do orders "$one" request:1; done
+}
 
 # flooding ID RUNTIME MODE: the server serves, and its threads try.
 flooding() {
@@ -62,3 +64,17 @@ kill_supervisor() {
   kill -KILL "$pid"
   wait_until 5 succeeded_by "$1" "$pid"
 }
+
+# killed ID WHO...: at once, while the daemon, which would clean up after the shim, is stopped.
+killed() {
+  local id=$1 who pids=()
+  shift
+  for who; do pids+=("$("${who}_of" "$id")"); done
+  kill -STOP "$CONTAINERD_PID"
+  kill -STOP "${pids[@]}"
+  sleep 0.1
+  kill -KILL "${pids[@]}"
+}
+
+# state_files: the kinds of what is in moat's state folder.
+state_files() { find "$MOAT_STATE_DIR" -type f -printf '%f\n' -o -type s -printf '%f\n' | sed 's/.*\.//'; }

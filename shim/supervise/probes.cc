@@ -1,7 +1,6 @@
 #include "shim/supervise/probes.h"
 
 #include <fcntl.h>
-#include <linux/bpf.h>
 #include <linux/filter.h>
 #include <linux/mount.h>
 #include <linux/seccomp.h>
@@ -22,6 +21,8 @@
 
 #include "oci/fd.h"
 #include "oci/sys.h"
+#include "policies/network_program.h"
+#include "shim/supervise/bpf.h"
 
 namespace moat::shim {
 
@@ -134,19 +135,33 @@ Status try_tracee() {
   return expect(err, "looking into a process (CAP_SYS_PTRACE)");
 }
 
+// The very programs that would hold a container, at no cgroup.
+Status load_programs(bool of_unix) {
+  const auto policy =
+      policies::builtin_document("builtin/python").and_then([](const policies::Document& document) {
+        return policies::Policy::bind(document, {});
+      });
+  if (!policy) return fail(Error(policy.error()));
+  const auto programs = policies::network_programs(*policy, policies::Mode::Enforce);
+  if (!programs) return fail(Error(programs.error()));
+  const auto state = bpf::make_state();
+  if (!state) return fail(Error(state.error()));
+  const auto ring = bpf::make_ring(static_cast<std::size_t>(::sysconf(_SC_PAGESIZE)));
+  if (!ring) return fail(Error(ring.error()));
+  for (const policies::NetworkProgram& program : *programs) {
+    if (policies::kind_of(program.hook).is_unix() != of_unix) continue;
+    if (auto loaded = bpf::load(program, state->raw(), ring->raw()); !loaded)
+      return fail(std::move(loaded.error()));
+  }
+  return {};
+}
+
 Status try_cgroup_bpf() {
-  bpf_insn program[] = {{BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_0, 0, 0, 1},
-                        {BPF_JMP | BPF_EXIT, 0, 0, 0, 0}};
-  static const char kLicense[] = "GPL";
-  bpf_attr attributes{};
-  attributes.prog_type = BPF_PROG_TYPE_CGROUP_SOCK_ADDR;
-  attributes.expected_attach_type = BPF_CGROUP_INET4_CONNECT;
-  attributes.insns = reinterpret_cast<std::uintptr_t>(program);
-  attributes.insn_cnt = 2;
-  attributes.license = reinterpret_cast<std::uintptr_t>(kLicense);
-  const UniqueFd fd(
-      static_cast<int>(::syscall(SYS_bpf, BPF_PROG_LOAD, &attributes, sizeof attributes)));
-  return expect(fd.valid() ? 0 : errno, "bpf");
+  return load_programs(false);
+}
+
+Status try_unix_bpf() {
+  return load_programs(true);
 }
 
 constexpr std::array kProbes{
@@ -158,6 +173,8 @@ constexpr std::array kProbes{
     Probe{"looking into a process", "reports name paths, addresses and programs", true, try_tracee},
     Probe{"cgroup BPF", "network addresses are told apart by the kernel's own copy", false,
           try_cgroup_bpf},
+    Probe{"cgroup BPF on Unix sockets", "a phase can name addresses without opening Unix sockets",
+          false, try_unix_bpf},
 };
 
 }  // namespace

@@ -172,7 +172,7 @@ policy_head() { printf 'apiVersion: moat.dev/v1alpha1\nkind: LifecyclePolicy\nme
 lint() {
   { policy_head good; echo '  extends: [builtin/python]'; } >"$RUN_DIR/good.yaml"
   { policy_head bad; printf '  extends: [builtin/python]\n  phases:\n    serve:\n      filesytem: {read: []}\n'; } >"$RUN_DIR/bad.yaml"
-  { policy_head note; printf '  extends: [builtin/python]\n  phases:\n    serve:\n      network: {access: ["10.0.0.0/8:443"]}\n'; } >"$RUN_DIR/note.yaml"
+  { policy_head note; printf '  extends: [builtin/python]\n  phases:\n    serve:\n      network: {access: ["hub.example:443"]}\n'; } >"$RUN_DIR/note.yaml"
   check "lint of a good policy" ctl 0 policy lint "$RUN_DIR/good.yaml"
   check "... says so" says "^$RUN_DIR/good.yaml: ok$"
   check "lint of the shipped profiles" ctl 0 policy lint "$MOAT_SOURCE"/policies/builtin/*.yaml
@@ -180,7 +180,7 @@ lint() {
   check "... at its place, with the word that was meant" says "^$RUN_DIR/bad.yaml:8:7: .*'filesystem'"
   check "... and goes on" says "good.yaml: ok$"
   check "an address is noted" ctl 0 policy lint "$RUN_DIR/note.yaml"
-  check "... at its place" says "^$RUN_DIR/note.yaml:8:26: note: '10\.0\.0\.0/8:443'"
+  check "... at its place" says "^$RUN_DIR/note.yaml:8:26: note: 'hub\.example:443'"
   check "lint -o json" ctl 1 policy lint -o json "$RUN_DIR/bad.yaml" "$RUN_DIR/note.yaml"
   check "... says the same" jq -e '.[0].ok == false and .[0].findings[0].line == 8
     and .[1].ok == true and .[1].findings[0].severity == "note"' "$RUN_DIR/out"

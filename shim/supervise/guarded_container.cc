@@ -145,7 +145,10 @@ Status GuardedContainer::hold_network() {
   }
   network_ = std::move(*attached);
   network_->enter(Phase::Init);
-  network_word_.holds = plan_.apart && (!plan_.hold_unix || network_->holds_unix());
+  // In audit nothing is refused, so that nothing can slip through with what is let go.
+  const bool unix_held =
+      plan_.mode != policies::Mode::Enforce || !plan_.hold_unix || network_->holds_unix();
+  network_word_.holds = plan_.apart && unix_held;
   if (plan_.apart && !network_word_.holds)
     network_word_.problem =
         "addresses that the policy names are refused: this kernel cannot hold Unix sockets, which "

@@ -7,6 +7,8 @@
 #include <csignal>
 
 #include "oci/sys.h"
+#include "shim/cgroups/cgroup.h"
+#include "shim/supervise/connections.h"
 #include "shim/supervise/watched.h"
 
 namespace moat::shim {
@@ -102,6 +104,20 @@ void Watched::kill_member(pid_t pid) {
   const auto pidfd = oci::pidfd_open(pid);
   if (pidfd && membership_.contains(cgroups_of(pid)))
     (void)oci::pidfd_signal(pidfd->raw(), SIGKILL);
+}
+
+// What was connected in `init` stays so; whoever wonders where data could still go reads it here.
+void Watched::tell_connections() {
+  const auto cgroup = Cgroup::of_process(init_);
+  if (!cgroup) return;
+  const auto left =
+      connections_left(init_, cgroup->pids(), policy_.boundary(lifecycle_.phase()).network);
+  if (left.empty()) return;
+  constexpr std::size_t kMostTold = 10;
+  std::string text = "connections from init stay open:";
+  for (std::size_t i = 0; i < left.size() && i < kMostTold; ++i) text += " " + left[i];
+  if (left.size() > kMostTold) text += " and " + std::to_string(left.size() - kMostTold) + " more";
+  health("warning", text);
 }
 
 void Watched::remember_caller(pid_t tid) {

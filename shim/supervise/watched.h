@@ -107,6 +107,7 @@ class Watched {
   [[nodiscard]] policies::ProcessInfo caller(const policies::NetworkRecord& record, pid_t pid,
                                              pid_t tid) const;
   void kill_member(pid_t pid);
+  void tell_connections();
   [[nodiscard]] bool told_by_kernel(const policies::Decision& decision, const Asker& asker) const;
   void remember_caller(pid_t tid);
 

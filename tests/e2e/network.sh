@@ -33,10 +33,11 @@ spec:
 END
 }
 
-# serve_with ID POLICY MODE: the artifact comes from standard input.
+# serve_with ID POLICY MODE [server option...]: the artifact comes from standard input.
 serve_with() {
   start_server "$1" "$MOAT" none --annotation "moat.dev/mode=$3" \
-    --annotation "moat.dev/profile=node/$2" --annotation moat.dev/model-paths=/models
+    --annotation "moat.dev/profile=node/$2" --annotation moat.dev/model-paths=/models \
+    -- "${@:4}"
   wait_for "$1" '^listening$' || return 1
   wait_for_phase "$1" serve || return 1
   predict >"$RUN_DIR/answer"
@@ -108,7 +109,7 @@ other() {
 }
 
 watched() {
-  check "audit: the server loads, listens and answers" serve_with watched wrong audit < <(everything)
+  check "audit: the server loads, listens and answers" serve_with watched wrong audit --connect < <(everything)
   settled
   check "audit: everything is reached" same <(expected_results serve result=ok "${REACHING[@]}") \
     <(result_of "$(any "${REACHING[*]}")" serve watched)
@@ -117,6 +118,8 @@ watched() {
   check "audit: each is told once" equals "2 2 2" "$(for one in tcp udp udp_held_msg; do
     events watched 'select(.kind == "would_deny" and .phase.name == "load" and .process.comm == $comm
       and .object.address != null and .object.claimed == false) | .kind' --arg comm "$one" | wc -l; done | paste -sd' ')"
+  check "audit: a connection from init is told of" equals "connections from init stay open: 127.0.0.1:$CANARY_PORT" \
+    "$(events watched 'select(.kind == "health") | .message')"
   stop_container watched "$CTR_PID"
 }
 

@@ -45,6 +45,7 @@ std::span<const Attempt> file_attempts();
 std::span<const Attempt> entry_attempts();
 std::span<const Attempt> read_attempts();
 std::span<const Attempt> network_attempts();
+int stay_connected();           // to the canary, for good
 const Attempt& address_race();  // not one of all: how often it wins, where it can, is chance
 std::span<const Attempt> system_attempts();
 

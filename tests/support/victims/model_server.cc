@@ -1,6 +1,6 @@
 // A model server as far as a supervisor can tell, whose artifact makes it hostile.
 //
-//   model_server serve [--keep-open FILE]
+//   model_server serve [--keep-open FILE] [--connect]
 //   model_server list            the attempts: name, rule, effect
 //   model_server plant ROOT      makes what the attempts need below ROOT
 //   model_server fds             the descriptors it was started with
@@ -175,6 +175,8 @@ int serve(const std::vector<std::string>& options) {
   for (std::size_t i = 0; i + 1 < options.size(); ++i)
     if (options[i] == "--keep-open")
       write_log(options[i + 1].c_str(), O_WRONLY | O_CREAT | O_APPEND, true);
+  if (!options.empty() && options.back() == "--connect")
+    say("honest init_connect %s", result_text(stay_connected()).c_str());
   say("init done");
   const std::vector<Order> orders = read_artifact("/models/model.bin");
   for (const Order& order : orders)

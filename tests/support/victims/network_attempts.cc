@@ -226,6 +226,12 @@ constexpr Attempt kRace{"udp_race", kNetwork, "canary", Planted::Nothing, udp_ra
 
 }  // namespace
 
+int stay_connected() {
+  const sockaddr_in address = canary();
+  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  return errno_unless(::connect(fd, generic(address), sizeof address) == 0);
+}
+
 const Attempt& address_race() {
   return kRace;
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Shim, supervisor and keeper guard each other: whichever of them is killed, alone or with another,
-# while a server attempts what it may not, nothing it attempts succeeds. A supervisor has a
-# successor; without a shim, or without both others, the container ends.
+# while a server attempts what it may not, nothing it attempts succeeds. Without a shim the container
+# ends; the others are replaced.
 # shellcheck disable=SC2034  # what one part sets another reads
 set -euo pipefail
 TESTS=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -9,63 +9,6 @@ for part in lib/{common,kernel,apt,build,containerd} e2e/lib/{checks,victims,rep
   # shellcheck source=/dev/null
   source "$TESTS/$part.sh"
 done
-
-KILLS=${MOAT_GUARD_KILLS:-30}
-
-alive() { ! gone "$1" && ! zombie "$1"; }
-
-health() { events "$1" 'select(.kind == "health") | .message'; }
-restarts_told() { health "$1" | grep -c 'has been started again' || true; }
-unanswered() { events "$1" 'select(.kind == "health") | .counts.unanswered // 0' | awk '{n += $1} END {print n + 0}'; }
-numbered() { events "$1" .seq | awk '$1 != NR {print "line", NR, "has number", $1; exit 1}'; }
-
-# more_refused ID: the attempts go on, and are refused by who is there now.
-more_refused() {
-  local before
-  before=$(count_kind "$1" violation)
-  wait_until 5 more_than "$1" "$((before + 20))"
-}
-more_than() { (($(count_kind "$1" violation) > $2)); }
-
-quick_answer() { predict 0.2 >"$RUN_DIR/answer" || { echo "no answer within 200 ms"; return 1; }; }
-
-restarted() {
-  local init
-  check "supervisor: the server floods" flooding guard "$MOAT" enforce
-  [[ $HELD ]] || return 0
-  init=$(<"$RUN_DIR/guard.pid")
-  check "a supervisor that calls wait for is killed, and has a successor" kill_supervisor guard 0.3
-  check "an honest request is answered at once" quick_answer
-  check "the container lives" alive "$init"
-  check "the attempts go on and are refused" more_refused guard
-  check "an event tells of the restart" equals 1 "$(restarts_told guard)"
-  check "the phase is the one that was in force" equals serve "$(events guard .phase.name | tail -n 1)"
-  check "moatctl counts on" test "$(moatctl_violations guard)" -gt 40
-  check "a session works" equals session "$(ctr_ task exec --exec-id s1 guard /bin/sh -c 'echo session')"
-  check "the supervisor is killed $KILLS times, at random" killed_often guard
-  check "each time it has a successor that tells so" wait_until 5 restarts_are guard "$((KILLS + 1))"
-  check "some attempts were refused for a lost one" test "$(unanswered guard)" -gt 0
-  check "the container lives" alive "$init"
-  check "an honest request is answered at once" quick_answer
-  check "the attempts go on and are refused" more_refused guard
-  check "events are numbered without gaps" numbered guard
-  check "not one effect" nothing effects guard
-  check "not one attempt succeeded" nothing grep ' result=ok$' "$RUN_DIR/guard.out"
-  stop_container guard "$CTR_PID"
-  check "nothing is left of it" leaves_nothing_of_moat
-}
-
-restarts_are() { [[ $(restarts_told "$1") == "$2" ]]; }
-moatctl_violations() { "$MOAT_BIN/moatctl" ps -o json | jq -r --arg id "$1" '.. | objects | select(.id? == $id) | .violations' | head -n 1; }
-
-# Below the bound of a crash loop: ten in ten seconds.
-killed_often() {
-  local i
-  for ((i = 0; i < KILLS; i++)); do
-    kill_supervisor "$1" || { echo "no successor after kill $i"; return 1; }
-    sleep "1.$((RANDOM % 300 + 100))"
-  done
-}
 
 guards_of() { echo "$(shim_of "$1" | wc -w) $(supervisor_of "$1" | wc -w) $(keeper_of "$1" | wc -w)"; }
 guarded() { [[ $(guards_of "$1") == "1 1 1" ]]; }
@@ -113,11 +56,6 @@ stays() {
   check "$id: nothing is left of it" leaves_nothing_of_moat
 }
 
-# Of moat or its containers; the client's FIFOs are its own affair.
-left_of_moat() { leftovers | grep -v "^file $RUN_DIR/fifo/"; }
-nothing_left() { [[ -z $(left_of_moat) ]]; }
-leaves_nothing_of_moat() { wait_until 5 nothing_left || nothing left_of_moat; }
-
 # small: the keeper, once it has begun to wait.
 small() {
   local pid memory
@@ -155,5 +93,4 @@ ends shim keeper
 stays keeper
 stays supervisor keeper
 deleted_by_runtime
-restarted
 conclude

@@ -61,6 +61,7 @@ kill_supervisor() {
   pid=$(supervisor_of "$1")
   [[ $pid ]] || return 1
   [[ ${2:-0} == 0 ]] || { kill -STOP "$pid"; sleep "$2"; }
+  date +%s%N >"$RUN_DIR/killed"
   kill -KILL "$pid"
   wait_until 5 succeeded_by "$1" "$pid"
 }
@@ -78,3 +79,20 @@ killed() {
 
 # state_files: the kinds of what is in moat's state folder.
 state_files() { find "$MOAT_STATE_DIR" -type f -printf '%f\n' -o -type s -printf '%f\n' | sed 's/.*\.//'; }
+
+alive() { ! gone "$1" && ! zombie "$1"; }
+
+# more_refused ID: the attempts go on, and are refused by who is there now.
+more_refused() {
+  local before
+  before=$(count_kind "$1" violation)
+  wait_until 5 more_than "$1" "$((before + 20))"
+}
+more_than() { (($(count_kind "$1" violation) > $2)); }
+
+quick_answer() { predict 0.2 >"$RUN_DIR/answer" || { echo "no answer within 200 ms"; return 1; }; }
+
+# Of moat or its containers; the client's FIFOs are its own affair.
+left_of_moat() { leftovers | grep -v "^file $RUN_DIR/fifo/"; }
+nothing_left() { [[ -z $(left_of_moat) ]]; }
+leaves_nothing_of_moat() { wait_until 5 nothing_left || nothing left_of_moat; }

@@ -70,9 +70,27 @@ small() {
   check "the keeper ends with the last container" gone_within "$pid" 2
 }
 
+# A server that is idle does not notice the loss of its output, as one that floods would.
+serving() {
+  start_server "$1" "$MOAT" enforce < <(echo request:1 main honest)
+  wait_for "$1" '^listening$' && wait_for_phase "$1" serve
+}
+
+# ends_idle WHO...: the same of one that does not ask anything at that moment.
+ends_idle() {
+  local id
+  id=idle-$(IFS=-; echo "$*")
+  check "$id: the server serves" serving "$id"
+  check "$id: shim, supervisor and keeper are there" wait_until 5 guarded "$id"
+  killed "$id" "$@"
+  check "$id: the container is dead within 1 s" dead_within "$id" 1
+  kill -CONT "$CONTAINERD_PID"
+  stop_container "$id" "$CTR_PID"
+}
+
 # deleted_by_runtime: all of moat is killed, and the daemon does not clean up; only the runtime is told.
 deleted_by_runtime() {
-  check "deleted: the server floods" flooding deleted "$MOAT" enforce
+  check "deleted: the server serves" serving deleted
   check "deleted: shim, supervisor and keeper are there" wait_until 5 guarded deleted
   check "deleted: there is something to leave behind" equals "json sock" "$(state_files | sort | paste -sd' ')"
   killed deleted shim supervisor keeper
@@ -92,5 +110,8 @@ ends shim supervisor
 ends shim keeper
 stays keeper
 stays supervisor keeper
+ends_idle shim
+ends_idle shim supervisor
+ends_idle shim keeper
 deleted_by_runtime
 conclude

@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <linux/filter.h>
-#include <linux/mount.h>
 #include <linux/seccomp.h>
 #include <poll.h>
 #include <sys/fanotify.h>
@@ -23,6 +22,7 @@
 #include "oci/sys.h"
 #include "policies/network_program.h"
 #include "shim/supervise/bpf.h"
+#include "shim/supervise/readonly_probe.h"
 
 namespace moat::shim {
 
@@ -95,24 +95,6 @@ Status try_fanotify() {
   return answer_one(group.raw(), child);
 }
 
-// On a file system nobody else sees.
-Status try_readonly() {
-  const UniqueFd context(static_cast<int>(::syscall(SYS_fsopen, "tmpfs", FSOPEN_CLOEXEC)));
-  if (!context.valid()) return fail_errno(errno, "fsopen");
-  if (::syscall(SYS_fsconfig, context.raw(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) != 0)
-    return fail_errno(errno, "fsconfig");
-  const UniqueFd mount(static_cast<int>(::syscall(SYS_fsmount, context.raw(), FSMOUNT_CLOEXEC, 0)));
-  if (!mount.valid()) return fail_errno(errno, "fsmount");
-  mount_attr attributes{};
-  attributes.attr_set = MOUNT_ATTR_RDONLY;
-  if (::syscall(SYS_mount_setattr, mount.raw(), "", AT_EMPTY_PATH, &attributes,
-                sizeof attributes) != 0)
-    return fail_errno(errno, "mount_setattr");
-  const UniqueFd made(::openat(mount.raw(), "file", O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
-  if (!made.valid() && errno == EROFS) return {};
-  return fail(Code::Unavailable, "mount_setattr: a mount turned read-only takes a new file");
-}
-
 // A descriptor and a byte of another process.
 Status try_tracee() {
   static const char kByte = 'm';
@@ -169,7 +151,7 @@ constexpr std::array kProbes{
     Probe{"fanotify permission events", "reads and programs are decided on the file itself", true,
           try_fanotify},
     Probe{"read-only mounts", "writes outside the declared places fail in the kernel", true,
-          try_readonly},
+          try_readonly_mount},
     Probe{"looking into a process", "reports name paths, addresses and programs", true, try_tracee},
     Probe{"cgroup BPF", "network addresses are told apart by the kernel's own copy", false,
           try_cgroup_bpf},

@@ -148,8 +148,9 @@ void Writer::address4() {
 }
 
 void Writer::address6() {
+  constexpr auto kAddress = static_cast<std::int16_t>(offsetof(bpf_sock_addr, user_ip6));
   for (std::int16_t i = 0; i < 4; ++i) {
-    const auto from = static_cast<std::int16_t>(offsetof(bpf_sock_addr, user_ip6) + 4 * i);
+    const auto from = static_cast<std::int16_t>(kAddress + 4 * i);
     out_.load(BPF_W, kTemp, kContext, from);
     out_.store(BPF_W, kFrame, static_cast<std::int16_t>(kIpAt + 4 * i), kTemp);
   }

@@ -28,8 +28,7 @@ oci::RuncCheckpoint arguments_of(const CheckpointOptions& options, const Contain
   oci::RuncCheckpoint arguments;
   arguments.id = container.id;
   arguments.image_path = path;
-  arguments.work_path = options.work_path().empty() ? container.options.criu_work(container.bundle)
-                                                    : options.work_path();
+  arguments.work_path = options.work_path().empty() ? container.criu_work() : options.work_path();
   arguments.parent_path = options.parent_path();
   arguments.leave_running = !options.exit();
   arguments.open_tcp = options.open_tcp();
@@ -69,7 +68,8 @@ void checkpoint_container(Tasks& tasks, const std::shared_ptr<Container>& contai
     auto allowed = check(container->init->state, Request::Checkpoint);
     if (!allowed) return owed->fail(std::move(allowed.error()));
     const oci::RuncCheckpoint arguments = arguments_of(options, *container, path);
-    const bool own_work = options.work_path().empty();
+    // A folder that somebody chose is not ours to remove.
+    const bool own_work = options.work_path().empty() && container->options.criu_work_path.empty();
     if (auto made = oci::make_dirs(arguments.work_path, 0711); !made)
       return owed->fail(as_runtime_error(std::move(made.error())));
     oci::RuncCall runtime{

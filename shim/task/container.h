@@ -39,6 +39,11 @@ struct Container {
                                        const std::string& ns) const {
     return {{loop, reaper, ns, id}, bundle, {options.io_uid, options.io_gid}};
   }
+  // Where CRIU works unless it is told otherwise.
+  [[nodiscard]] std::string criu_work() const {
+    if (!options.criu_work_path.empty()) return options.criu_work_path;
+    return bundle + "/" + "work/criu-work";
+  }
   [[nodiscard]] std::string rootfs() const { return bundle + "/rootfs"; }
   [[nodiscard]] std::string init_pid_file() const { return bundle + "/init.pid"; }
   [[nodiscard]] bool has_live_execs() const;

@@ -42,7 +42,6 @@ RuntimeOptions of_runc(const containerd::runc::v1::Options& runc, const RuntimeO
   options.no_new_keyring = runc.no_new_keyring();
   options.io_uid = runc.io_uid();
   options.io_gid = runc.io_gid();
-  options.criu_image_path = runc.criu_image_path();
   options.criu_work_path = runc.criu_work_path();
   return options;
 }
@@ -99,7 +98,6 @@ Status assign(RuntimeOptions& options, std::string_view key, std::string_view va
   }
   if (key == "NoPivotRoot") return flag(options.no_pivot_root);
   if (key == "NoNewKeyring") return flag(options.no_new_keyring);
-  if (key == "CriuImagePath") return text(options.criu_image_path);
   if (key == "CriuWorkPath") return text(options.criu_work_path);
   if (key == "IoUid") return number(options.io_uid);
   if (key == "IoGid") return number(options.io_gid);
@@ -167,7 +165,6 @@ std::string options_to_json(const RuntimeOptions& options) {
                         {"no_new_keyring", options.no_new_keyring},
                         {"io_uid", options.io_uid},
                         {"io_gid", options.io_gid},
-                        {"criu_image_path", options.criu_image_path},
                         {"criu_work_path", options.criu_work_path}}
       .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
@@ -196,7 +193,6 @@ Result<RuntimeOptions> options_of_json(std::string_view text) {
   take("no_new_keyring", options.no_new_keyring);
   take("io_uid", options.io_uid);
   take("io_gid", options.io_gid);
-  take("criu_image_path", options.criu_image_path);
   take("criu_work_path", options.criu_work_path);
   return options;
 }

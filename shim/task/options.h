@@ -21,11 +21,7 @@ struct RuntimeOptions {
   bool no_new_keyring = false;
   std::uint32_t io_uid = 0;
   std::uint32_t io_gid = 0;
-  std::string criu_image_path, criu_work_path;  // empty: the bundle's own
-
-  [[nodiscard]] std::string criu_work(const std::string& bundle) const {
-    return criu_work_path.empty() ? bundle + "/work/criu-work" : criu_work_path;
-  }
+  std::string criu_work_path;  // empty: below the folder that containerd links as `work`
 };
 
 // What the node's configuration says for handlers that say nothing.

@@ -61,15 +61,14 @@ void Start::init() {
 // From an image there is nothing to create before: the runtime makes and starts it in one.
 void Start::restore() {
   const Stdio& stdio = *process->stdio;
-  const std::string work = container->options.criu_work(container->bundle);
+  const std::string work = container->criu_work();
   if (auto made = oci::make_dirs(work, 0711); !made) return restore_done(std::move(made));
-  tasks.run(
-      {oci::runc_restore(container->runc,
-                         {container->id, container->bundle, container->init_pid_file(),
-                          container->checkpoint, container->options.criu_work(container->bundle),
-                          "", container->options.no_pivot_root, stdio.console_socket()}),
-       container->runc.log, stdio.child_fds(), "", container->bundle},
-      [self = shared_from_this()](Status status) { self->restore_done(std::move(status)); });
+  tasks.run({oci::runc_restore(container->runc,
+                               {container->id, container->bundle, container->init_pid_file(),
+                                container->checkpoint, container->criu_work(), "",
+                                container->options.no_pivot_root, stdio.console_socket()}),
+             container->runc.log, stdio.child_fds(), "", container->bundle},
+            [self = shared_from_this()](Status status) { self->restore_done(std::move(status)); });
 }
 
 void Start::restore_done(Status status) {

@@ -4,18 +4,13 @@
 # shellcheck disable=SC2034,SC2153  # what one part sets another reads
 set -euo pipefail
 TESTS=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-for part in lib/{common,kernel,apt,build,containerd} e2e/lib/{checks,small_rootfs,daemon} conformance/lib/golden; do
+for part in lib/{common,kernel,apt,build,containerd,suites} e2e/lib/{checks,small_rootfs,daemon} conformance/lib/golden; do
   # shellcheck source=/dev/null
   source "$TESTS/$part.sh"
 done
 
 # NAME:TOOLS:VERSION of the Task service
 STOCKS=(stock-1.6:bookworm:2 stock-1.7:trixie:2 stock-2.1:sid:3)
-
-fetch_stocks() {
-  with_cache_lock fetch_debs trixie trixie containerd runc
-  with_cache_lock fetch_debs sid sid containerd runc
-}
 
 # supervised NAME: without the rows that are supervision's own, unless there is none.
 supervised() { if [[ $1 == moat-off-* ]]; then cat; else without /dev/stdin "$SUPERVISED"; fi; }
@@ -39,7 +34,8 @@ compare() {
 }
 
 begin_by_hand "$@"
-fetch_stocks
+fetch_suite 1.7
+fetch_suite 2.1
 for stock in "${STOCKS[@]}"; do
   IFS=: read -r name tools version <<<"$stock"
   replay "$name" "$MOAT_CACHE/tools/$tools/usr/bin/containerd-shim-runc-v2" "$version" .

@@ -4,7 +4,7 @@
 # shellcheck disable=SC2016,SC2034,SC2153  # what one part sets another reads
 set -euo pipefail
 TESTS=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-for part in lib/{common,kernel,apt,build,containerd} e2e/lib/{checks,small_rootfs,daemon} conformance/lib/golden; do
+for part in lib/{common,kernel,apt,build,containerd,suites} e2e/lib/{checks,small_rootfs,daemon} conformance/lib/golden; do
   # shellcheck source=/dev/null
   source "$TESTS/$part.sh"
 done
@@ -148,8 +148,8 @@ replayed() {
 no_shim() { ! pgrep -f -- "-namespace $CTR_NAMESPACE -id golden( |\$)" >/dev/null; }
 
 begin_by_hand "$@"
-with_cache_lock fetch_debs trixie trixie containerd runc
-with_cache_lock fetch_debs sid sid containerd runc
+fetch_suite 1.7
+fetch_suite 2.1
 for suite in bookworm trixie sid; do
   replayed "stock-$suite" "$MOAT_CACHE/tools/$suite/usr/bin/containerd-shim-runc-v2" "$([[ $suite == sid ]] && echo 3 || echo 2)" off
 done

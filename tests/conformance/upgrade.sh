@@ -27,11 +27,8 @@ end_world() { :; }
 go_on() {
   stop_daemon
   use_suite "$1"
-  MOAT_RUN_MARK=$RUN_DIR PATH=$MOAT_BIN:$TOOLS_PATH:$PATH setsid "$SUITE_BIN/containerd" \
-    --config "$RUN_DIR/containerd.toml" >>"$RUN_DIR/containerd.log" 2>&1 </dev/null &
-  CONTAINERD_PID=$!
-  wait_until 20 containerd_settled
   MOAT_TOOLS=${SUITE_BIN%/usr/bin}
+  launch_containerd
 }
 
 run() {

@@ -175,19 +175,12 @@ lost_reader() {
   stop_daemon
   sleep 0.5
   check "also while containerd is away" kill -0 "$init"
-  start_again
+  launch_containerd
   check "containerd finds it again" equals "$init" "$(pid_of r)"
   check "and it never got SIGPIPE" test ! -e "$RUN_DIR/rootfs/tmp/pipe"
   ctr_ task rm --force r >/dev/null 2>&1
   check "the init is gone" wait_until 5 gone "$init"
   ctr_ container rm r
-}
-
-start_again() {
-  MOAT_RUN_MARK=$RUN_DIR PATH=$MOAT_BIN:$TOOLS_PATH:$PATH setsid "$MOAT_TOOLS/usr/bin/containerd" \
-    --config "$RUN_DIR/containerd.toml" >>"$RUN_DIR/containerd.log" 2>&1 </dev/null &
-  CONTAINERD_PID=$!
-  wait_until 20 containerd_settled
 }
 
 begin "$@"

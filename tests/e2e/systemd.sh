@@ -109,7 +109,7 @@ fi
 need_root "$@"
 fetch_tools
 for program in /lib/systemd/systemd /usr/bin/dbus-daemon; do
-  [[ -x $program ]] || { echo "skipped: there is no $program on this machine"; exit 77; }
+  [[ -x $program ]] || die "there is no $program; tests/run.sh installs it" 3
 done
 start_systemd "$0"
 check "the service of the test ends" wait_until 50 test -e "$RUN_DIR/verdict"

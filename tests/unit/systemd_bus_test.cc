@@ -2,6 +2,8 @@
 #include "shim/cgroups/systemd_bus.h"
 
 #include <gtest/gtest.h>
+#include <sched.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
 
 #include <cstdlib>
@@ -18,9 +20,16 @@ using std::chrono::milliseconds;
 
 class SystemdBusTest : public testing::Test {
  protected:
+  // The machine's own, if it has one: nobody but the test is to answer.
+  static void hide_systemd() {
+    if (!std::filesystem::exists("/run/systemd/private")) return;
+    ASSERT_EQ(::unshare(CLONE_NEWNS), 0);
+    ASSERT_EQ(::mount("none", "/", "", MS_REC | MS_PRIVATE, nullptr), 0);
+    ASSERT_EQ(::mount("none", "/run/systemd", "tmpfs", 0, nullptr), 0);
+  }
   void SetUp() override {
-    if (!SdBus::load()) GTEST_SKIP() << "libsystemd is not installed";
-    if (std::filesystem::exists("/run/systemd/private")) GTEST_SKIP() << "a systemd is in reach";
+    ASSERT_TRUE(SdBus::load());
+    hide_systemd();
     ::setenv("DBUS_SYSTEM_BUS_ADDRESS", ("unix:path=" + dir_.at("bus")).c_str(), 1);
   }
   void TearDown() override { ::unsetenv("DBUS_SYSTEM_BUS_ADDRESS"); }

@@ -2,7 +2,7 @@
 # Builds everything and runs the tests.
 #
 # usage: tests/run.sh [--build-only] [LABEL...]
-#   LABEL   unit, sim, live, e2e, ...; without one: everything but bench and soak
+#   LABEL   unit, sim, live, e2e, attack, ...; without one: everything but bench and soak
 # shellcheck disable=SC2034  # what one part sets another reads
 set -euo pipefail
 TESTS=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)

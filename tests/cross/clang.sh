@@ -9,7 +9,7 @@ done
 
 FOLDER=$MOAT_BUILD/cross-clang
 # Without optimising: what is asked here is what the front end says.
-cmake -G Ninja -S "$MOAT_SOURCE" -B "$FOLDER" -DMOAT_TESTS=ON -DCMAKE_CXX_COMPILER=clang++ \
+cmake -G Ninja -S "$MOAT_SOURCE" -B "$FOLDER" -DMOAT_TESTS=ON -DCMAKE_CXX_COMPILER=clang++ -DCMAKE_C_COMPILER=clang \
   -DCMAKE_BUILD_TYPE=None -DCMAKE_CXX_FLAGS="-O0 -U_FORTIFY_SOURCE" >"$MOAT_CACHE/log/clang.log" ||
   { tail -n 20 "$MOAT_CACHE/log/clang.log"; die "cmake cannot configure for clang"; }
 cmake --build "$FOLDER"

@@ -13,7 +13,7 @@ while read -r lines file; do
     echo "notice: $file: $lines lines; think of splitting it before it grows"
   fi
 done < <(find policies oci hooks shim charts tests -type f \
-  \( -name '*.cc' -o -name '*.h' -o -name '*.proto' -o -name '*.sh' -o -name '*.py' \) \
+  \( -name '*.cc' -o -name '*.c' -o -name '*.h' -o -name '*.proto' -o -name '*.sh' -o -name '*.py' \) \
   -exec wc -l {} + | grep -v ' total$')
 ((seen > 0)) || { echo "no files below $MOAT_SOURCE: nothing was checked"; exit 1; }
 ((bad == 0)) || exit 1

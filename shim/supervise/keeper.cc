@@ -3,8 +3,6 @@
 #include <linux/capability.h>
 #include <poll.h>
 #include <sys/epoll.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -16,6 +14,7 @@
 #include "oci/socket.h"
 #include "shim/supervise/ending.h"
 #include "shim/supervise/keeper_order.h"
+#include "shim/supervise/own_calls.h"
 #include "shim/supervise/refusal.h"
 #include "shim/supervise/roles.h"
 
@@ -35,14 +34,9 @@ constexpr std::chrono::milliseconds kGrace{400};
 constexpr std::chrono::milliseconds kRound{20};
 constexpr int kRounds = 250;  // not for ever: what survives so many kills is the kernel's
 
-void confine() {
-  ::prctl(PR_SET_NAME, "moat-keeper");
-  ::prctl(PR_SET_DUMPABLE, 0);
-  ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
-  __user_cap_data_struct data[2] = {};
-  data[0].effective = data[0].permitted = 1U << CAP_KILL;
-  (void)::syscall(SYS_capset, &header, data);
+// It signals what it kills, and opens nothing.
+Status confine_keeper() {
+  return confine({"moat-keeper", 1U << CAP_KILL, keeper_calls(kShimSocket)});
 }
 
 class Keeper {
@@ -190,7 +184,7 @@ int keeper_main(int, char**) {
   oci::keep_heap_small();
   ::signal(SIGPIPE, SIG_IGN);
   for (const int signal : {SIGTERM, SIGINT, SIGHUP}) ::signal(signal, SIG_IGN);
-  confine();
+  if (!confine_keeper()) return 1;
   auto loop = oci::Loop::create();
   auto journal = Journal::attach(UniqueFd(kJournalFd));
   if (!loop || !journal) return 1;

@@ -2,8 +2,6 @@
 // nothing privileged; it only holds what the shim hands it.
 #include <linux/capability.h>
 #include <sys/epoll.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -11,6 +9,7 @@
 
 #include "oci/memory.h"
 #include "oci/socket.h"
+#include "shim/supervise/own_calls.h"
 #include "shim/supervise/roles.h"
 #include "shim/supervise/watched.h"
 
@@ -22,15 +21,10 @@ constexpr int kShimSocket = 3;
 constexpr int kJournalFd = 4;
 
 // Reading arguments and links of other users' processes, and killing them, is all that is needed.
-void confine() {
-  ::prctl(PR_SET_NAME, "moat-supervisor");
-  ::prctl(PR_SET_DUMPABLE, 0);
-  ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
-  __user_cap_data_struct data[2] = {};
-  data[0].effective = data[0].permitted =
+Status confine_supervisor() {
+  constexpr std::uint64_t kCapabilities =
       (1U << CAP_SYS_PTRACE) | (1U << CAP_DAC_READ_SEARCH) | (1U << CAP_KILL);
-  (void)::syscall(SYS_capset, &header, data);
+  return confine({"moat-supervisor", kCapabilities, supervisor_calls(kShimSocket)});
 }
 
 class Supervisor {
@@ -135,7 +129,7 @@ int supervisor_main(int, char**) {
   ::signal(SIGPIPE, SIG_IGN);
   // Ends with its socket, not with the terminal's or the node's signals: they are for the shim.
   for (const int signal : {SIGTERM, SIGINT, SIGHUP}) ::signal(signal, SIG_IGN);
-  confine();
+  if (!confine_supervisor()) return 1;
   auto loop = oci::Loop::create();
   auto journal = Journal::attach(UniqueFd(kJournalFd));
   if (!loop || !journal) return 1;

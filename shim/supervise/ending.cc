@@ -4,6 +4,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 
 #include "oci/sys.h"
@@ -49,14 +50,32 @@ void Ending::now() const {
   (void)!::write(fd(kKill), "1", 1);
   // Version 1 has no such file. While it is frozen nobody forks and no number changes hands.
   (void)!::write(fd(kFreezer), "FROZEN", 6);
-  kill_listed();
+  kill_members([this] { return listed(); });
   (void)::syscall(SYS_pidfd_send_signal, fd(kInit), SIGKILL, nullptr, 0);
   // Only now does any of it take effect on what was frozen, by us or by a pause.
   (void)!::write(fd(kFreezer), "THAWED", 6);
 }
 
-void Ending::kill_listed() const {
-  if (::lseek(fd(kProcesses), 0, SEEK_SET) != 0) return;
+// A number that was listed may be another process's when it is opened, but not if it is listed
+// still: then what was opened is a member, or dead.
+void kill_members(const std::function<std::vector<pid_t>()>& members) {
+  constexpr std::size_t kAtOnce = 64;  // descriptors
+  std::vector<pid_t> all = members();
+  std::ranges::sort(all);
+  for (std::size_t at = 0; at < all.size(); at += kAtOnce) {
+    std::vector<std::pair<pid_t, UniqueFd>> opened;
+    for (std::size_t i = at; i < std::min(at + kAtOnce, all.size()); ++i)
+      if (auto pidfd = oci::pidfd_open(all[i])) opened.emplace_back(all[i], std::move(*pidfd));
+    std::vector<pid_t> now = members();
+    std::ranges::sort(now);
+    for (const auto& [pid, pidfd] : opened)
+      if (std::ranges::binary_search(now, pid)) (void)oci::pidfd_signal(pidfd.raw(), SIGKILL);
+  }
+}
+
+std::vector<pid_t> Ending::listed() const {
+  std::vector<pid_t> pids;
+  if (::lseek(fd(kProcesses), 0, SEEK_SET) != 0) return pids;
   char text[1024];
   pid_t pid = 0;
   for (ssize_t n = 0; (n = ::read(fd(kProcesses), text, sizeof text)) > 0;) {
@@ -65,10 +84,11 @@ void Ending::kill_listed() const {
         pid = pid * 10 + (text[i] - '0');
         continue;
       }
-      if (pid > 1) ::kill(pid, SIGKILL);
+      if (pid > 1) pids.push_back(pid);
       pid = 0;
     }
   }
+  return pids;
 }
 
 }  // namespace moat::shim

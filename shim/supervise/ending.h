@@ -5,6 +5,7 @@
 #include <sys/types.h>
 
 #include <array>
+#include <functional>
 #include <vector>
 
 #include "oci/fd.h"
@@ -28,9 +29,12 @@ class Ending {
   // One that this machine does not have is the pidfd once more, which neither reads nor writes.
   enum Which : std::size_t { kInit, kKill, kProcesses, kFreezer };
   [[nodiscard]] int fd(Which which) const { return fds_[which].raw(); }
-  void kill_listed() const;
+  [[nodiscard]] std::vector<pid_t> listed() const;
 
   std::array<UniqueFd, kCount> fds_;
 };
+
+// SIGKILL to each that `members` tells, twice: a number alone may change hands.
+void kill_members(const std::function<std::vector<pid_t>()>& members);
 
 }  // namespace moat::shim

@@ -82,7 +82,8 @@ void Watched::conclude(const OpenEvent& event, HeldEvent held, const Asker& aske
     violation.exec_id = asker.exec_id;
     report(decision, outcome, event.tid, std::move(violation));
   }
-  punish(outcome.verdict, event.tid);
+  // The kernel does not say whether it still waits: then at least nobody else's process dies.
+  punish(outcome.verdict, event.tid, [&] { return membership_.contains(cgroups_of(event.tid)); });
   if (std::holds_alternative<policies::Continue>(outcome.verdict))
     std::move(held).allow();
   else

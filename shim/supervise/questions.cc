@@ -192,7 +192,7 @@ void Watched::conclude(Pending pending, const policies::CallFacts& facts, const 
     }
     report(decision, outcome, tid, std::move(event));
   }
-  punish(outcome.verdict, tid);
+  punish(outcome.verdict, tid, [&] { return pending.still_waiting(); });
   if (goes_on)
     std::move(pending).go_on();
   else if (const auto* refuse = std::get_if<policies::Refuse>(&outcome.verdict))

@@ -79,10 +79,9 @@ void Watched::on_record(const NetworkRecord& record) {
   const auto pid = static_cast<pid_t>(record.pid_tgid >> 32);
   if (tid != 0) event.process = caller(record, pid, tid);
   report(decision, outcome, tid, std::move(event));
-  if (std::holds_alternative<policies::KillCaller>(outcome.verdict))
-    kill_member(pid);
-  else
-    punish(outcome.verdict, tid);
+  // Nobody waits for an answer here: the numbers may be somebody else's by now.
+  punish(outcome.verdict, tid,
+         [&] { return thread_group_of(tid) == pid && membership_.contains(cgroups_of(pid)); });
 }
 
 // Nobody waits for an answer here: the numbers may be somebody else's by now.
@@ -98,12 +97,6 @@ policies::ProcessInfo Watched::caller(const NetworkRecord& record, pid_t pid, pi
   info.tid = tid;
   info.comm = comm;
   return info;
-}
-
-void Watched::kill_member(pid_t pid) {
-  const auto pidfd = oci::pidfd_open(pid);
-  if (pidfd && membership_.contains(cgroups_of(pid)))
-    (void)oci::pidfd_signal(pidfd->raw(), SIGKILL);
 }
 
 // What was connected in `init` stays so; whoever wonders where data could still go reads it here.

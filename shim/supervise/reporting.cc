@@ -67,11 +67,12 @@ void Watched::report(const policies::Decision& decision, const policies::Outcome
   emit(event);
 }
 
-void Watched::punish(const policies::Verdict& verdict, pid_t tid) {
+// `waits`: whether the caller does, for its answer; as long as that is so its number is its own.
+void Watched::punish(const policies::Verdict& verdict, pid_t tid,
+                     const std::function<bool()>& waits) {
   if (std::holds_alternative<policies::KillCaller>(verdict)) {
-    // The caller is still waiting for its answer, so its number is still its own.
-    const pid_t pid = thread_group_of(tid);
-    if (pid > 0) ::kill(pid, SIGKILL);
+    const auto pidfd = oci::pidfd_open(thread_group_of(tid));
+    if (pidfd && waits()) (void)oci::pidfd_signal(pidfd->raw(), SIGKILL);
   } else if (std::holds_alternative<policies::Quarantine>(verdict)) {
     parts_.tell_shim(hooks::Freeze{adopted_.container.id});
   }

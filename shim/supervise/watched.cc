@@ -167,8 +167,11 @@ void Watched::signalling(int signal, std::function<void()> ready) {
 void Watched::kill_all() {
   ending_.now();
   if (init_ != 0) return;
-  for (const Ear& ear : ears_)  // not yet created: the runtime's init, and what waits for it
-    if (ear.pid > 0) ::kill(ear.pid, SIGKILL);
+  for (const Ear& ear : ears_) {  // not yet created: the runtime's init, and what waits for it
+    const auto pidfd = oci::pidfd_open(ear.pid);
+    if (pidfd && oci::start_time_of(ear.pid) == ear.start_time)
+      (void)oci::pidfd_signal(pidfd->raw(), SIGKILL);
+  }
 }
 
 hooks::ContainerStatus Watched::status() const {

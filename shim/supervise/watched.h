@@ -106,7 +106,6 @@ class Watched {
   void tell_lost();
   [[nodiscard]] policies::ProcessInfo caller(const policies::NetworkRecord& record, pid_t pid,
                                              pid_t tid) const;
-  void kill_member(pid_t pid);
   void tell_connections();
   [[nodiscard]] bool told_by_kernel(const policies::Decision& decision, const Asker& asker) const;
   void remember_caller(pid_t tid);
@@ -124,7 +123,7 @@ class Watched {
   [[nodiscard]] policies::Event blank(policies::EventKind kind) const;
   void emit(const policies::Event& event);
   void health(std::string severity, std::string message);
-  void punish(const policies::Verdict& verdict, pid_t tid);
+  void punish(const policies::Verdict& verdict, pid_t tid, const std::function<bool()>& waits);
 
   SupervisorParts& parts_;
   hooks::Adopt adopted_;

@@ -1,15 +1,11 @@
 // What pods cost while they do nothing: memory, and wake-ups.
-#include <dirent.h>
 #include <fmt/format.h>
-#include <unistd.h>
 
-#include <charconv>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <thread>
 
-#include "oci/sys.h"
+#include "tests/bench/processes.h"
 #include "tests/bench/suite.h"
 
 namespace moat::bench {
@@ -21,46 +17,6 @@ using std::chrono::seconds;
 constexpr int kPods = 20;
 constexpr seconds kSettles{2};
 constexpr double kKilobyte = 1024;
-
-// The names in a folder that are numbers.
-std::vector<pid_t> numbers_in(const std::string& folder) {
-  std::vector<pid_t> numbers;
-  const std::unique_ptr<DIR, int (*)(DIR*)> dir(::opendir(folder.c_str()), ::closedir);
-  while (const dirent* entry = dir ? ::readdir(dir.get()) : nullptr) {
-    const int number = std::atoi(entry->d_name);
-    if (number > 0) numbers.push_back(number);
-  }
-  return numbers;
-}
-
-std::string proc(pid_t pid, const char* file) {
-  return oci::read_file("/proc/" + std::to_string(pid) + "/" + file).value_or(std::string());
-}
-
-// The sum of all lines that begin with `key`, in their unit.
-long sum_of(const std::string& text, const std::string& key) {
-  long sum = 0;
-  for (std::size_t at = text.find("\n" + key); at != std::string::npos;
-       at = text.find("\n" + key, at + 1))
-    sum += std::atol(text.c_str() + at + 1 + key.size());
-  return sum;
-}
-
-std::string program_of(pid_t pid) {
-  char path[4096];
-  const ssize_t n = ::readlink(fmt::format("/proc/{}/exe", pid).c_str(), path, sizeof path);
-  return n > 0 ? std::string(path, static_cast<std::size_t>(n)) : std::string();
-}
-
-// The shim, and what it started of its own program: a supervisor.
-std::vector<pid_t> helpers_of(pid_t shim) {
-  std::vector<pid_t> helpers;
-  const std::string program = program_of(shim);
-  for (const pid_t pid : numbers_in("/proc"))
-    if (sum_of(proc(pid, "status"), "PPid:") == shim && program_of(pid) == program)
-      helpers.push_back(pid);
-  return helpers;
-}
 
 struct Memory {
   Samples shim_rss, helper_rss, pod_pss;  // MB
@@ -142,18 +98,6 @@ void memory(const Contest& contest) {
   report(contest, {"rss.supervisor.audit", "MB", 3}, *audit, nullptr, &Memory::helper_rss);
   report(contest, {"pss.pod.off", "MB", 1.2}, *off, &*stock, &Memory::pod_pss);
   report(contest, {"pss.pod.audit", "MB", 2.5}, *audit, &*stock, &Memory::pod_pss);
-}
-
-// How often the threads of these were given a core.
-long switches(const std::vector<pid_t>& pids) {
-  long sum = 0;
-  for (const pid_t pid : pids)
-    for (const pid_t thread : numbers_in(fmt::format("/proc/{}/task", pid))) {
-      const std::string status = proc(pid, fmt::format("task/{}/status", thread).c_str());
-      sum += sum_of(status, "voluntary_ctxt_switches:");
-      sum += sum_of(status, "nonvoluntary_ctxt_switches:");
-    }
-  return sum;
 }
 
 void wake_ups(const Contest& contest) {

@@ -18,7 +18,8 @@ namespace task = containerd::task;
 
 namespace {
 
-constexpr int kShimEnds = 5000;  // milliseconds after Shutdown
+constexpr int kShimEnds = 5000;      // milliseconds after Shutdown
+constexpr int kAnswerTakes = 60000;  // of a program in a container
 
 // The id, for remove_shim_files of the shell: stock leaves its socket if it is killed.
 Status note_id(const World& world, const std::string& id) {
@@ -54,6 +55,16 @@ Result<std::string> output_of(oci::Command command) {
   if (info.si_code != CLD_EXITED || info.si_status != 0)
     return fail(Code::Unknown, command.argv[0] + " failed: " + *output);
   return output;
+}
+
+Result<std::string> read_line(int fd) {
+  std::string line;
+  pollfd readable{fd, POLLIN, 0};
+  for (char byte = 0; ::poll(&readable, 1, kAnswerTakes) == 1; line += byte) {
+    if (::read(fd, &byte, 1) != 1) return fail_errno(errno, "reading an answer");
+    if (byte == '\n') return line;
+  }
+  return fail(Code::DeadlineExceeded, "no answer after: " + line);
 }
 
 std::string new_id(const World& world) {
@@ -157,10 +168,32 @@ Status Pod::call(const char* method, const std::string& exec) {
   return {};
 }
 
+Status Pod::open_streams() {
+  for (auto& [name, fd] : {std::pair<const char*, UniqueFd&>{"/in", input_}, {"/out", output_}}) {
+    const std::string path = bundle_ + name;
+    if (::mkfifo(path.c_str(), 0700) != 0) return fail_errno(errno, path);
+    auto opened = oci::open_file(path, O_RDWR);
+    if (!opened) return fail(std::move(opened.error()));
+    fd = std::move(*opened);
+  }
+  return {};
+}
+
+Result<std::string> Pod::order(const std::string& line) {
+  if (auto written = oci::write_all(input_.raw(), line + "\n"); !written)
+    return fail(std::move(written.error()));
+  return read_line(output_.raw());
+}
+
 Status Pod::create() {
   task::CreateTaskRequest request;
   request.set_id(id_);
   request.set_bundle(bundle_);
+  if (input_.valid()) {
+    request.set_stdin(bundle_ + "/in");
+    request.set_stdout(bundle_ + "/out");
+    request.set_stderr(bundle_ + "/log");
+  }
   auto answer = rpc("Create", request.SerializeAsString());
   if (!answer) return fail(std::move(answer.error()));
   return {};

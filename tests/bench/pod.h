@@ -32,6 +32,9 @@ struct Flavour {
 // Runs a program to its end; its output.
 Result<std::string> output_of(oci::Command command);
 
+// Up to the end of line, which is not part of it; bounded in time.
+Result<std::string> read_line(int fd);
+
 // A name no other pod of this run has.
 std::string new_id(const World& world);
 
@@ -52,9 +55,14 @@ class Pod {
   // A method of Task whose request needs no more than the ids.
   Status call(const char* method, const std::string& exec = {});
   Status create();
+  // Before create(): its standard input and output are pipes of ours.
+  Status open_streams();
+  // A line to its standard input, and the line it answers with.
+  Result<std::string> order(const std::string& line);
   Status kill(int signal);
   Status exec(const std::vector<std::string>& arguments);  // from Exec to Delete
   Result<pid_t> shim_pid();
+  [[nodiscard]] const std::string& id() const { return id_; }
 
  private:
   Pod(const World& world, Flavour flavour) : world_(world), flavour_(std::move(flavour)) {}
@@ -64,7 +72,7 @@ class Pod {
   const World& world_;
   Flavour flavour_;
   std::string id_, bundle_, socket_;
-  UniqueFd log_;
+  UniqueFd log_, input_, output_;
   std::unique_ptr<shim::ttrpc::BlockingClient> client_;
   int execs_ = 0;
 };

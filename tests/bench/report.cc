@@ -19,6 +19,15 @@ double rounded(double value) {
   return std::round(value * 1000) / 1000;
 }
 
+// A goal is missed only if the interval lies wholly beyond it.
+double best_of(const Interval& interval, const Goal& goal) {
+  return goal.better == Better::Lower ? interval.low : interval.high;
+}
+
+std::string text(const Interval& interval, std::size_t samples) {
+  return fmt::format("[{:.3f}, {:.3f}] of {}", interval.low, interval.high, samples);
+}
+
 std::string text(const std::optional<double>& value) {
   return value ? fmt::format("{:.2f}", *value) : "-";
 }
@@ -31,8 +40,11 @@ nlohmann::json number(const std::optional<double>& value) {
 
 void Report::compare(const Goal& goal, double moat, double stock, std::string note) {
   const double ratio = stock > 0 ? moat / stock : 0;
-  add({goal.name, goal.unit, moat, stock, against_, ratio, goal.goal,
-       stock > 0 && reaches(ratio, goal), std::move(note)});
+  Row row = row_of(goal, moat, stock);
+  row.ratio = ratio;
+  row.ok = stock > 0 && reaches(ratio, goal);
+  row.note = std::move(note);
+  add(std::move(row));
 }
 
 void Report::compare(const Goal& goal, const Pair& pair) {
@@ -41,19 +53,53 @@ void Report::compare(const Goal& goal, const Pair& pair) {
 }
 
 void Report::limit(const Goal& goal, double moat, std::optional<double> stock, std::string note) {
-  add({goal.name, goal.unit, moat, stock, against_, std::nullopt, goal.goal, reaches(moat, goal),
-       std::move(note)});
+  Row row = row_of(goal, moat, stock);
+  row.ok = reaches(moat, goal);
+  row.note = std::move(note);
+  add(std::move(row));
+}
+
+void Report::paired(const Goal& goal, const Pair& pair) {
+  const Samples ratios = pair.ratios();
+  Row row = row_of(goal, pair.moat.median(), pair.stock.median());
+  row.interval = interval_of(ratios);
+  row.ratio = row.interval->median;
+  row.samples = ratios.values().size();
+  row.ok = row.samples > 0 && reaches(best_of(*row.interval, goal), goal);
+  row.note = text(*row.interval, row.samples) + " pairs";
+  add(std::move(row));
+}
+
+void Report::measured(const Goal& goal, const Samples& samples, std::string note) {
+  Row row = row_of(goal, samples.median(), std::nullopt);
+  row.interval = interval_of(samples);
+  row.samples = samples.values().size();
+  row.ok = row.samples > 0 && reaches(best_of(*row.interval, goal), goal);
+  row.note = text(*row.interval, row.samples) + std::move(note);
+  add(std::move(row));
 }
 
 void Report::failed(const Goal& goal, const Error& error) {
-  add({goal.name, goal.unit, 0, std::nullopt, against_, std::nullopt, goal.goal, false,
-       error.what});
+  Row row = row_of(goal, 0, std::nullopt);
+  row.note = error.what;
+  add(std::move(row));
+}
+
+Row Report::row_of(const Goal& goal, double moat, std::optional<double> reference) const {
+  Row row;
+  row.name = goal.name;
+  row.unit = goal.unit;
+  row.moat = moat;
+  row.reference = reference;
+  row.against = goal.against.empty() ? against_ : goal.against;
+  row.goal = goal.goal;
+  return row;
 }
 
 void Report::add(Row row) {
   if (rows_.empty())
     std::printf("%-28s %10s %10s %6s %6s  %-6s  %s\n", "figure", "moat", "stock", "ratio", "goal",
-                "unit", "spread (MAD)");
+                "unit", "spread");
   std::printf("%-28s %10.2f %10s %6s %6.2f  %-6s  %s%s\n", row.name.c_str(), row.moat,
               text(row.reference).c_str(), text(row.ratio).c_str(), row.goal, row.unit.c_str(),
               row.ok ? "" : "MISSED ", row.note.c_str());
@@ -67,7 +113,7 @@ bool Report::all_ok() const {
 
 std::string Report::json() const {
   auto rows = nlohmann::json::array();
-  for (const Row& row : rows_)
+  for (const Row& row : rows_) {
     rows.push_back({{"name", row.name},
                     {"unit", row.unit},
                     {"moat", rounded(row.moat)},
@@ -76,6 +122,11 @@ std::string Report::json() const {
                     {"ratio", number(row.ratio)},
                     {"goal", row.goal},
                     {"ok", row.ok}});
+    if (!row.interval) continue;
+    rows.back()["low"] = rounded(row.interval->low);
+    rows.back()["high"] = rounded(row.interval->high);
+    rows.back()["samples"] = row.samples;
+  }
   return rows.dump(1) + "\n";
 }
 

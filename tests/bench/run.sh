@@ -1,41 +1,58 @@
 #!/usr/bin/env bash
-# Measures moat against what it replaces, in turns on the same machine, with what it replaces from
-# the same packages.
+# Measures moat against what it replaces, or against the least a mechanism can cost, in turns on the
+# same machine.
 #
-# usage: tests/bench/run.sh shim [--json FILE] [--quick] [--suite bookworm|trixie|sid] [PART...]
+# usage: tests/bench/run.sh NAME [--json FILE] [--quick] [--suite bookworm|trixie|sid] [PART...]
 #   shim      the shim against containerd-shim-runc-v2, on the same runc
-#   --json    where the rows go: [{"name","unit","moat","reference","against","ratio","goal","ok"}]
+#             PART: run, start, exec, calls, throughput, footprint
+#   syscall   what a call costs that moat decides on, in `enforce`
+#             PART: notification, open, connect, restart
+#   serve     a torch server in `enforce` against the same under the stock shim
+#             PART: start, requests, counts
+#   --json    where the rows go: [{"name","unit","moat","reference","against","ratio","goal","ok"}],
+#             with "low", "high" and "samples" where the ratio has an interval
 #   --quick   few rounds: shows that everything can be measured, not how fast it is
-#   --suite   whose containerd and stock shim: 1.6 (the default), 1.7 or 2.1
-#   PART      run, start, exec, calls, throughput, footprint; without one: all
+#   --suite   of shim, whose containerd and stock shim: 1.6 (the default), 1.7 or 2.1
+#   PART      without one: all
 # Exit 0 when every goal is reached, 1 when one is missed.
 # shellcheck disable=SC2034  # what one part sets another reads
 set -euo pipefail
 TESTS=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-for part in lib/{common,kernel,apt,build,containerd} e2e/lib/{checks,small_rootfs}; do
+for part in lib/{common,kernel,apt,build,containerd,rootfs,packages} e2e/lib/{checks,small_rootfs}; do
   # shellcheck source=/dev/null
   source "$TESTS/$part.sh"
 done
+# shellcheck source=tests/bench/worlds.sh
+source "$TESTS/bench/worlds.sh"
 
 usage() { sed -n '/^# usage:/,/^# Exit/s/^# \?//p' "$TESTS/bench/run.sh"; }
 misused() { usage >&2; die "$1" 2; }
 
+declare -A PARTS=(
+  [shim]="run start exec calls throughput footprint"
+  [syscall]="notification open connect restart"
+  [serve]="start requests counts"
+)
 JSON='' SUITE=bookworm WORDS=() NAME=''
 parse() {
+  local word
   while (($# > 0)); do
     case $1 in
       --json) [[ -n ${2:-} ]] || misused "--json needs a file"; JSON=$(realpath -m "$2"); shift ;;
       --suite) SUITE=${2:-}; shift ;;
       --quick) WORDS+=(quick) ;;
       -h | --help) usage; exit 0 ;;
-      run | start | exec | calls | throughput | footprint) WORDS+=("$1") ;;
-      shim) NAME=shim ;;
-      *) misused "unknown argument '$1'" ;;
+      -*) misused "unknown option '$1'" ;;
+      *) if [[ $NAME ]]; then WORDS+=("$1"); else NAME=$1; fi ;;
     esac
     shift
   done
-  [[ $NAME == shim ]] || misused "which benchmark? There is: shim"
+  [[ $NAME && -v PARTS[$NAME] ]] || misused "which benchmark? There are: shim syscall serve"
+  for word in "${WORDS[@]}"; do
+    [[ " quick ${PARTS[$NAME]} " == *" $word "* ]] || misused "$NAME has no part '$word'"
+  done
   [[ $SUITE =~ ^(bookworm|trixie|sid)$ ]] || misused "unknown suite '$SUITE'"
+  [[ $NAME == shim || $SUITE == bookworm ]] || misused "--suite is for shim"
 }
 
 # The runc is Debian 12's for every suite: it is the shims that are compared.
@@ -56,32 +73,39 @@ begin() {
   trap stop_containerd EXIT
   trap 'exit 130' INT
   trap 'exit 143' TERM HUP
-  mkdir "$RUN_DIR/root" "$RUN_DIR/b"
+  mkdir "$RUN_DIR"/{root,b,w}
   # Memory, for both alike: a disk's mood would be the largest figure.
-  mount -t tmpfs -o mode=711 moat-bench "$RUN_DIR/root"
-  mount -t tmpfs -o mode=711 moat-bench "$RUN_DIR/b"
+  local folder
+  for folder in root b w; do mount -t tmpfs -o mode=711 moat-bench "$RUN_DIR/$folder"; done
   export MOAT_SOCKET_DIR=$RUN_DIR/s
-  small_rootfs "$RUN_DIR/rootfs"
   PATH=$RUNC_FOLDER:$PATH start_containerd "$RUN_DIR"
   (cd "$RUN_DIR" && runc spec)
-  jq --arg root "$RUN_DIR/rootfs" '.process.terminal = false | .root.path = $root' \
-    "$RUN_DIR/config.json" >"$RUN_DIR/spec.json"
+  "${NAME}_world"
 }
 
-compare_shims() {
-  # As containerd has it in the environment of its shims.
+# drive PROGRAM [ARGUMENT...]: with the environment that containerd gives its shims.
+drive() {
+  local program=$1
+  shift
   MOAT_RUN_MARK=$RUN_DIR TTRPC_ADDRESS=$RUN_DIR/c.ttrpc GRPC_ADDRESS=$RUN_DIR/c NAMESPACE=$CTR_NAMESPACE \
-    GOMAXPROCS=2 "$MOAT_BIN/tools/shim_bench" "$RUN_DIR" "$CTR_NAMESPACE" \
-    "$MOAT_BIN/containerd-shim-moat-v2" "$STOCK_SHIM" "$MOAT_TOOLS/usr/bin/ctr" "${WORDS[@]}"
+    GOMAXPROCS=2 "$MOAT_BIN/tools/$program" "$RUN_DIR" "$CTR_NAMESPACE" \
+    "$MOAT_BIN/containerd-shim-moat-v2" "$STOCK_SHIM" "$@" "${WORDS[@]}"
 }
 
 parse "$@"
 need_root "$@"
-[[ -x $MOAT_BIN/tools/shim_bench ]] || die "$MOAT_BIN/tools/shim_bench is not built; run tests/run.sh --build-only" 2
+for program in shim_bench cost_bench bench_worker; do
+  [[ -x $MOAT_BIN/tools/$program ]] || die "$MOAT_BIN/tools/$program is not built; run tests/run.sh --build-only" 2
+done
 fetch_contestants
+"${NAME}_needs"
 begin
 say "$("$STOCK_SHIM" -v | paste -sd' ' | tr -s ' '), load $(cut -d' ' -f1-3 </proc/loadavg)"
 STATUS=0
-compare_shims || STATUS=$?
+if [[ $NAME == shim ]]; then
+  drive shim_bench "$MOAT_TOOLS/usr/bin/ctr" || STATUS=$?
+else
+  drive cost_bench "$NAME" || STATUS=$?
+fi
 [[ -z $JSON ]] || cp "$RUN_DIR/rows.json" "$JSON"
 exit "$STATUS"

@@ -24,11 +24,12 @@ struct RewriteInput {
   policies::Mode mode = policies::Mode::Enforce;
   policies::Arch arch = policies::Arch::X86_64;
   std::vector<policies::CallPlan> plan;
-  std::string listener_path;      // absolute, at most 107 bytes
-  std::string listener_metadata;  // the container's id
-  std::string hook;               // moat-hook on the host; empty: not installed
-  std::string state_dir;          // for it
-  std::string rootfs;             // host path of the mounted root file system
+  std::vector<std::string> known_calls;  // known_calls.h; empty: a permissive default stays one
+  std::string listener_path;             // absolute, at most 107 bytes
+  std::string listener_metadata;         // the container's id
+  std::string hook;                      // moat-hook on the host; empty: not installed
+  std::string state_dir;                 // for it
+  std::string rootfs;                    // host path of the mounted root file system
   // Where each mount of config.json ends up once symlinks of the image are followed, in its order.
   std::vector<std::string> mount_points;
   std::vector<Place> models;   // each becomes (or hardens) a read-only mount of its own

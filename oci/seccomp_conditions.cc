@@ -98,6 +98,16 @@ Meet narrow(Conditions& all, const Condition& more) {
     return Meet::Done;
   }
   if (*same == more) return Meet::Done;
+  // A mask that the excluded value does not have excludes it already.
+  const auto excludes = [](const Condition& ne, const Condition& mask) {
+    return ne.op == Compare::Ne && mask.op == Compare::MaskedEq &&
+           (ne.value & mask.value) != mask.value_two;
+  };
+  if (excludes(more, *same)) return Meet::Done;
+  if (excludes(*same, more)) {
+    *same = more;
+    return Meet::Done;
+  }
   const auto a = as_mask(*same);
   const auto b = as_mask(more);
   if (!a || !b) return Meet::Inexpressible;

@@ -121,6 +121,7 @@ Status bind_rule(const Places& places, Action action, const ActionRule& rule, Bo
 
 Result<Boundary> bind_phase(const Places& places, const PhaseRules& rules) {
   Boundary boundary;
+  boundary.stated = true;
   for (Action action : kActions) {
     const auto& rule = rules.of(action);
     if (!rule) continue;

@@ -3,51 +3,80 @@
 #include "policies/compile.h"
 
 #include <algorithm>
-#include <array>
 
 #include "policies/decide.h"
 
 namespace moat::policies {
 namespace {
 
-// Nothing could be read of the memory, and the registers are the two extremes: every flag and the
-// oddest numbers, or none of them.
-std::array<CallFacts, 2> hardest(const SyscallRow& row) {
-  CallFacts zeros;
-  zeros.call = &row;
-  zeros.unreadable = true;
-  CallFacts ones = zeros;
-  ones.args.fill(~0ULL);
-  return {zeros, ones};
+// The values of a block next to the extreme: every other flag, and the oddest numbers, or none.
+void settle(const Block& block, std::uint64_t extreme, Registers& args) {
+  for (const ArgTest& test : block) {
+    std::uint64_t& value = args[test.index];
+    if (test.op == ArgTest::Op::MaskedEq)
+      value = (value & ~test.mask) | test.value;
+    else if (value == test.value)
+      value = ~extreme;
+  }
+}
+
+// Of each part that is not barred, and worth a question, the two extremes, and nothing could be
+// read of the memory.
+std::vector<CallFacts> hardest(const SyscallRow& row) {
+  std::vector<CallFacts> questions;
+  CallFacts facts;
+  facts.call = &row;
+  facts.unreadable = true;
+  for (const Block& part : blocks_outside(row.barred))
+    for (const Block& interesting : blocks_of(row.interest))
+      for (const std::uint64_t extreme : {std::uint64_t{0}, ~std::uint64_t{0}}) {
+        facts.args.fill(extreme);
+        settle(part, extreme, facts.args);
+        settle(interesting, extreme, facts.args);
+        if (!row.barred.holds(facts.args)) questions.push_back(facts);
+      }
+  return questions;
+}
+
+// No process is in these two unless a policy has rules for them.
+bool can_be_entered(const Policy& policy, Phase phase) {
+  return policy.boundary(phase).stated || (phase != Phase::Reload && phase != Phase::Train);
 }
 
 bool always_allowed(const Policy& policy, const SyscallRow& row) {
   const auto questions = hardest(row);
   return std::ranges::all_of(kPhases, [&](Phase phase) {
-    return std::ranges::all_of(
-        questions, [&](const CallFacts& facts) { return decide(policy, phase, facts).allowed; });
+    return !can_be_entered(policy, phase) ||
+           std::ranges::all_of(questions, [&](const CallFacts& facts) {
+             return decide(policy, phase, facts).allowed;
+           });
   });
 }
 
-CallPlan plan_never(const SyscallRow& row, Mode mode) {
-  if (mode == Mode::Enforce) return {&row, Treatment::Refuse, row.never_errno};
+Treatment plan_barred(const SyscallRow& row, Mode mode) {
+  if (row.barred.kind == RegisterSet::Kind::Nothing) return Treatment::Allow;
+  if (mode == Mode::Enforce) return Treatment::Refuse;
   // Every thread starts with clone3, and its flags are in memory: nothing could be said about it.
-  const bool silent = row.action == Action::ProcessCreate;
-  return {&row, silent ? Treatment::Allow : Treatment::Notify, 0};
+  const bool silent = row.tier == Tier::Never && row.action == Action::ProcessCreate;
+  return silent ? Treatment::Allow : Treatment::Notify;
+}
+
+Treatment plan_rest(const Policy& policy, const SyscallRow& row) {
+  switch (row.tier) {
+    case Tier::Never:
+      return Treatment::Allow;
+    case Tier::Trigger:
+      return Treatment::Notify;  // allowed or not, the lifecycle waits for it
+    case Tier::Gate:
+    case Tier::Path:
+      return always_allowed(policy, row) ? Treatment::Allow : Treatment::Notify;
+  }
+  return Treatment::Notify;
 }
 
 CallPlan plan(const Policy& policy, Mode mode, const SyscallRow& row) {
-  if (mode == Mode::Off) return {&row, Treatment::Allow, 0};
-  switch (row.tier) {
-    case Tier::Never:
-      return plan_never(row, mode);
-    case Tier::Trigger:
-      return {&row, Treatment::Notify, 0};  // allowed or not, the lifecycle waits for it
-    case Tier::Gate:
-    case Tier::Path:
-      return {&row, always_allowed(policy, row) ? Treatment::Allow : Treatment::Notify, 0};
-  }
-  return {&row, Treatment::Refuse, row.never_errno};
+  if (mode == Mode::Off) return {&row};
+  return {&row, plan_barred(row, mode), plan_rest(policy, row)};
 }
 
 }  // namespace

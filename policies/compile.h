@@ -12,17 +12,17 @@ namespace moat::policies {
 enum class Treatment : std::uint8_t {
   Allow,   // no rule needed
   Refuse,  // ERRNO in the filter
-  Notify,  // when the row's `interest` holds; otherwise allowed
+  Notify,  // `rest`: when the row's `interest` holds, otherwise allowed
 };
 
 struct CallPlan {
   const SyscallRow* call = nullptr;
-  Treatment treatment = Treatment::Allow;
-  int err = 0;  // Refuse
+  Treatment barred = Treatment::Allow;  // of what the row bars
+  Treatment rest = Treatment::Allow;
 };
 
-// One entry per row of the table, in its order. In `audit` nothing is refused: calls of the Never
-// tier notify instead (clone3 stays allowed: its flags are in memory and every thread makes one).
+// One entry per row of the table, in its order. In `audit` nothing is refused: what rows bar is
+// notified instead (clone3 stays allowed: its flags are in memory and every thread makes one).
 std::vector<CallPlan> compile(const Policy& policy, Mode mode);
 
 }  // namespace moat::policies

@@ -44,7 +44,8 @@ Decision by_action(const Boundary& boundary, const CallFacts& facts) {
     case Action::FilesystemModify:
       return decide_modify(boundary, facts);
     case Action::FilesystemExec:
-      return detail::decide_memory_file(boundary, facts);
+      return facts.call->index_of(Arg::Protection) ? detail::decide_fresh_code(boundary, facts)
+                                                   : detail::decide_memory_file(boundary, facts);
     case Action::NetworkAccess:
       return detail::decide_network(boundary, facts);
     case Action::ProcessCreate:
@@ -52,7 +53,7 @@ Decision by_action(const Boundary& boundary, const CallFacts& facts) {
     case Action::ProcessExec:
       return detail::decide_exec(boundary, facts);
     case Action::ProcessCross:
-      return detail::decide_signal(boundary, facts);
+      return detail::decide_cross(boundary, facts);
     case Action::SystemControl:
       return decide_control(boundary, facts);
     case Action::FilesystemRead:
@@ -117,8 +118,9 @@ Decision decide(const Policy& policy, Phase phase, const CallFacts& facts) {
     decision.rule = "never.unknown";
     return decision;
   }
-  if (facts.call->tier == Tier::Never && !is_watched_open(*facts.call)) return decide_never(facts);
-  Decision decision = facts.call->interest.holds(facts.args)
+  const bool watched = is_watched_open(*facts.call);
+  if (facts.call->barred.holds(facts.args) && !watched) return decide_never(facts);
+  Decision decision = watched || facts.call->interest.holds(facts.args)
                           ? by_action(policy.boundary(phase), facts)
                           : detail::yes(facts.call->action, {});
   decision.rule = rule_of(phase, decision.action);

@@ -20,6 +20,10 @@ struct Object {
   std::string name;  // path, address, or what the registers say ("AF_INET SOCK_DGRAM", "signal 9")
 };
 
+// Whom a signal, or a limit, is for, as far as numbers can be trusted that do not become another's
+// while the caller waits: its own, which it keeps.
+enum class Target : std::uint8_t { Other, Self };
+
 // What a notified call says. Registers are the kernel's copy; what `claimed_*` hold was read from
 // the caller's memory, which it can still change: it may justify a refusal, never an allowance.
 struct CallFacts {
@@ -32,6 +36,7 @@ struct CallFacts {
   // Programs of the kernel's (network_program.h) decide on addresses: what registers let through
   // there is not allowed yet.
   bool kernel_holds = false;
+  Target target = Target::Other;
   bool unreadable = false;  // an argument that should be there could not be read: refused
 };
 

@@ -91,4 +91,11 @@ Decision decide_memory_file(const Boundary& boundary, const CallFacts& facts) {
                  {ObjectType::Exec, kMemoryFile});
 }
 
+// Code that is in no file: "/anon:*" under filesystem.exec, the set @jit.
+Decision decide_fresh_code(const Boundary& boundary, const CallFacts&) {
+  constexpr auto kAnonymous = "/anon:";
+  return verdict(boundary.exec_files.contains(kAnonymous), Action::FilesystemExec,
+                 {ObjectType::Exec, kAnonymous});
+}
+
 }  // namespace moat::policies::detail

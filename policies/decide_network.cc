@@ -54,17 +54,14 @@ std::string type_name(std::uint32_t type) {
   }
 }
 
-// A socket that no phase can have: the filter tells of it only so that it is reported.
-Decision odd(Object object) {
-  Decision decision = verdict(false, Action::NetworkAccess, std::move(object));
-  decision.err = EAFNOSUPPORT;
-  return decision;
-}
-
 // glibc's resolver, and little else, asks for both flags at once.
 bool looks_like_resolver(std::uint32_t type) {
   constexpr std::uint32_t kBoth = SOCK_CLOEXEC | SOCK_NONBLOCK;
   return (type & kTypeMask) == SOCK_DGRAM && (type & kBoth) == kBoth;
+}
+
+bool has_one_peer(std::uint32_t type) {
+  return (type & kTypeMask) == SOCK_STREAM || (type & kTypeMask) == SOCK_SEQPACKET;
 }
 
 constexpr std::string_view kUnixPrefix = "unix:";
@@ -98,20 +95,25 @@ Decision decide_socket(const NetworkRules& network, const CallFacts& facts) {
   Object object{ObjectType::Socket, domain_name(domain) + " " + type_name(type)};
   switch (domain) {
     case AF_UNIX:
-      // A datagram names its receiver in memory, where nobody can hold it.
-      return verdict(network.any || network.any_unix || (type & kTypeMask) != SOCK_DGRAM,
-                     Action::NetworkAccess, std::move(object));
+      // A datagram names its receiver in memory, where nobody can hold it; so does SOCK_RAW, which
+      // is one here.
+      return verdict(network.any || network.any_unix || has_one_peer(type), Action::NetworkAccess,
+                     std::move(object));
     case AF_INET:
     case AF_INET6:
       return decide_inet(network, facts, std::move(object));
-    case AF_NETLINK:
-      // Protocol 0 lists interfaces and routes, as getaddrinfo does before it connects.
-      if (low(facts.args[2]) == 0)
-        return verdict(network.any, Action::NetworkAccess, std::move(object));
-      return odd(std::move(object));
     default:
-      return odd(std::move(object));
+      // Netlink: lists interfaces and routes, as getaddrinfo does before it connects. All others
+      // are barred.
+      return verdict(network.any, Action::NetworkAccess, std::move(object));
   }
+}
+
+// A pair can do without its peer: each end sends to any name.
+Decision decide_pair(const NetworkRules& network, const CallFacts& facts) {
+  const std::uint32_t type = low(facts.args[1]);
+  return verdict(network.any || network.any_unix || has_one_peer(type), Action::NetworkAccess,
+                 {ObjectType::Socket, domain_name(low(facts.args[0])) + " " + type_name(type)});
 }
 
 bool is_quiet_address(const NetworkRules& network, std::string_view address) {
@@ -149,6 +151,7 @@ Decision refuse_address(const NetworkRules& network, std::string address, int er
 
 Decision decide_network(const Boundary& boundary, const CallFacts& facts) {
   if (facts.call->tier == Tier::Trigger) return decide_listen(boundary.network, facts);
+  if (facts.call->name == "socketpair") return decide_pair(boundary.network, facts);
   if (facts.call->index_of(Arg::Domain)) return decide_socket(boundary.network, facts);
   return decide_egress(boundary.network, facts);
 }

@@ -1,36 +1,28 @@
-// New processes and signals, by registers.
-#include <linux/sched.h>
-
+// New processes, signals and limits, by registers.
 #include "policies/decide_parts.h"
 
 namespace moat::policies::detail {
-namespace {
-
-constexpr std::uint64_t kNamespaces = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC |
-                                      CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET;
-
-}  // namespace
 
 Decision decide_create(const Boundary& boundary, const CallFacts& facts) {
-  const auto index = facts.call->index_of(Arg::CloneFlags);
-  const std::uint64_t flags = index ? facts.args[*index] : 0;
-  Object object{ObjectType::Process, std::string(facts.call->name)};
-  // No phase may have it: marks and read-only mounts belong to the namespace they were made in.
-  if ((flags & kNamespaces) != 0) {
-    object.name += " into a new namespace";
-    return verdict(false, Action::ProcessContext, std::move(object));
-  }
-  return verdict(boundary.create, Action::ProcessCreate, std::move(object));
+  return verdict(boundary.create, Action::ProcessCreate,
+                 {ObjectType::Process, std::string(facts.call->name)});
 }
 
-Decision decide_signal(const Boundary& boundary, const CallFacts& facts) {
-  const auto index = facts.call->index_of(Arg::Signal);
-  const auto signal = static_cast<std::int32_t>(index ? facts.args[*index] : 0);
-  Object object{ObjectType::Process, "signal " + std::to_string(signal)};
-  if (const auto pid = facts.call->index_of(Arg::Pid))
-    object.name += " to " + std::to_string(static_cast<std::int32_t>(facts.args[*pid]));
-  // Signal 0 only asks whether a process is there.
-  return verdict(boundary.cross || signal == 0, Action::ProcessCross, std::move(object));
+// kill(0) is for the caller's process group, which no foreign process can be in: groups do not
+// reach beyond a session (setsid), and the runtime begins one for the container and for each exec.
+// A group that is named may be another one by the time of the call, like any number but one's own.
+// tgkill and rt_tgsigqueueinfo name the process first; that the thread is of it the kernel checks.
+Decision decide_cross(const Boundary& boundary, const CallFacts& facts) {
+  const auto pid = facts.call->index_of(Arg::Pid);
+  const auto signal = facts.call->index_of(Arg::Signal);
+  const auto number = [&](std::size_t i) { return static_cast<std::int32_t>(facts.args[i]); };
+  Object object{ObjectType::Process, signal ? "signal " + std::to_string(number(*signal))
+                                            : std::string(facts.call->name)};
+  if (pid) object.name += " to " + std::to_string(number(*pid));
+  const bool own_group = facts.call->name == "kill" && number(*pid) == 0;
+  const bool asks = signal && number(*signal) == 0;
+  const bool allowed = boundary.cross || facts.target == Target::Self || own_group || asks;
+  return verdict(allowed, Action::ProcessCross, std::move(object));
 }
 
 }  // namespace moat::policies::detail

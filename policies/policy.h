@@ -49,6 +49,7 @@ struct NetworkRules {
 
 // The boundary of one phase.
 struct Boundary {
+  bool stated = false;  // otherwise the policy has no such phase
   PathSet read, modify, exec_files, devices, programs;
   PathSet quiet_read, quiet_modify, quiet_programs;
   NetworkRules network;

@@ -66,6 +66,9 @@ inline constexpr Lines kImage{"/bin/**",
                               "!$models/**",
                               "!$scratch/**"};
 
+// How /proc/PID/maps would name memory without a file.
+inline constexpr Lines kJit{"/anon:*"};
+
 inline constexpr Lines kJitCompilers{
     "/usr/bin/*gcc*", "/usr/bin/*g++*", "/usr/bin/cc", "/usr/bin/c++", "/usr/bin/*-as",
     "/usr/bin/as", "/usr/bin/*ld", "/usr/bin/*ld.*", "/usr/bin/clang*", "/usr/bin/*objdump",

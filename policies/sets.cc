@@ -23,6 +23,10 @@ constexpr std::array kSets{
     NamedSet{"@image",
              "the image's programs and libraries; nothing from a model or a scratch place", kImage,
              None},
+    NamedSet{
+        "@jit",
+        "memory that is written and then run, as oneDNN, libffi and every JIT compiler need it",
+        kJit, None},
     NamedSet{"@jit-compilers", "compilers and linkers that torch, Triton and FlashInfer run",
              kJitCompilers, None},
     NamedSet{"@listen", "make a listening TCP socket and answer on it", {}, Allow},

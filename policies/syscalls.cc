@@ -1,6 +1,9 @@
-// The table itself: numbers from the kernel's asm/unistd headers (up to Linux 6.17). Which calls
-// are not here: what is decided elsewhere (ioctl, mmap) or cannot be told apart by registers
-// (tgkill of oneself is every abort() and, in Go programs, a hundred calls a second).
+// The table itself: numbers from the kernel's asm/unistd headers (up to Linux 6.18). What is not
+// here is nobody's way to the host: what a process does to itself (landlock_*, mseal,
+// map_shadow_stack, futex_*, set_mempolicy_home_node; set*id, which need the capability and cannot
+// gain), what only tells (statmount, listmount, cachestat, lsm_get_self_attr, file_getattr),
+// seccomp (filters only add up, and a second listener is EBUSY), and what is decided elsewhere
+// (ioctl, by devices and mounts). Calls newer than the table: see known_calls.h.
 #include "policies/syscalls.h"
 
 #include <algorithm>
@@ -28,50 +31,106 @@ using Args = std::array<Arg, 6>;
 // EPERM is what a caller without the capability gets and expects. ENOSYS where callers then take
 // the older call by themselves (clone3, openat2, io_uring in libuv), or where kernels are commonly
 // built without it.
-constexpr SyscallRow never(std::string_view name, Numbers n, int err, Action action,
-                           Args args = {}) {
-  return {name, n.x86_64, n.arm64, args, action, Tier::Never, err, {}};
+constexpr SyscallRow never(std::string_view name, Numbers n, int err, Action action, Args args = {},
+                           const RegisterSet& barred = {RegisterSet::Kind::Everything}) {
+  return {name, n.x86_64, n.arm64, args, action, Tier::Never, err, barred, {}};
 }
+
+constexpr RegisterSet kAlways{RegisterSet::Kind::Everything};
 
 constexpr SyscallRow gate(std::string_view name, Numbers n, Action action, Args args,
-                          Interest interest = {}) {
-  return {name, n.x86_64, n.arm64, args, action, Tier::Gate, 0, interest};
+                          const RegisterSet& interest = kAlways) {
+  return {name, n.x86_64, n.arm64, args, action, Tier::Gate, 0, {}, interest};
 }
 
-constexpr SyscallRow path(std::string_view name, Numbers n, Args args, Interest interest = {}) {
-  return {name, n.x86_64, n.arm64, args, FilesystemModify, Tier::Path, 0, interest};
+constexpr SyscallRow path(std::string_view name, Numbers n, Args args,
+                          const RegisterSet& interest = kAlways) {
+  return {name, n.x86_64, n.arm64, args, FilesystemModify, Tier::Path, 0, {}, interest};
+}
+
+// Beside what a phase may say of the call: registers that no phase can have.
+constexpr SyscallRow barred(int err, const RegisterSet& registers, SyscallRow row) {
+  row.never_errno = err;
+  row.barred = registers;
+  return row;
 }
 
 constexpr ArgTest masked(std::uint8_t index, std::uint64_t mask, std::uint64_t value) {
   return {index, ArgTest::Op::MaskedEq, mask, value};
 }
 
-// Masks name only bits the kernel looks at: an `int` argument's upper half is the caller's to fill.
-constexpr Interest flag_set(std::uint8_t index, std::uint64_t flag) {
-  return {{masked(index, flag, flag)}, masked(index, flag, 0)};
+// An `int` or `unsigned int`: what stands above bit 31 is the caller's to fill.
+constexpr ArgTest is(std::uint8_t index, std::uint32_t value) {
+  return masked(index, 0xffffffff, value);
 }
 
-constexpr Interest not_null(std::uint8_t index) {
-  return {{ArgTest{index, ArgTest::Op::NotEq, ~0ULL, 0}}, masked(index, ~0ULL, 0)};
+template <class... Regions>
+constexpr RegisterSet in(Regions... regions) {
+  return {RegisterSet::Kind::In, {Region(regions)...}};
+}
+template <class... Regions>
+constexpr RegisterSet not_in(Regions... regions) {
+  return {RegisterSet::Kind::NotIn, {Region(regions)...}};
+}
+
+constexpr RegisterSet flag_set(std::uint8_t index, std::uint64_t flag) {
+  return in(masked(index, flag, flag));
+}
+
+constexpr RegisterSet not_null(std::uint8_t index) {
+  return not_in(masked(index, ~0ULL, 0));
 }
 
 // O_WRONLY, O_RDWR, O_CREAT, O_TRUNC: the same on both architectures. O_TMPFILE needs one of the
 // first two.
-constexpr Interest write_open(std::uint8_t index) {
-  return {{masked(index, 0x1, 0x1), masked(index, 0x2, 0x2), masked(index, 0x40, 0x40),
-           masked(index, 0x200, 0x200)},
-          masked(index, 0x243, 0)};
+constexpr RegisterSet write_open(std::uint8_t index) {
+  return in(masked(index, 0x1, 0x1), masked(index, 0x2, 0x2), masked(index, 0x40, 0x40),
+            masked(index, 0x200, 0x200));
 }
 
-// Everything but a plain thread: CLONE_THREAD missing, or one of CLONE_NEW{NS,CGROUP,UTS,IPC,USER,
-// PID,NET}: a thread in a mount namespace of its own would leave the marks and mounts behind.
-constexpr Interest beyond_thread() {
-  return {{masked(0, 0x10000, 0), masked(0, 0x20000, 0x20000), masked(0, 0x2000000, 0x2000000),
-           masked(0, 0x4000000, 0x4000000), masked(0, 0x8000000, 0x8000000),
-           masked(0, 0x10000000, 0x10000000), masked(0, 0x20000000, 0x20000000),
-           masked(0, 0x40000000, 0x40000000)},
-          masked(0, 0x7e030000, 0x10000)};
-}
+// Everything but a thread: CLONE_THREAD missing.
+constexpr RegisterSet kNoThread = in(masked(0, 0x10000, 0));
+
+// CLONE_NEW{NS,CGROUP,UTS,IPC,USER,PID,NET}: a namespace of its own would leave marks and mounts
+// behind. (CLONE_NEWTIME is a signal's number here.)
+constexpr RegisterSet kNamespaces = in(
+    masked(0, 0x20000, 0x20000), masked(0, 0x2000000, 0x2000000), masked(0, 0x4000000, 0x4000000),
+    masked(0, 0x8000000, 0x8000000), masked(0, 0x10000000, 0x10000000),
+    masked(0, 0x20000000, 0x20000000), masked(0, 0x40000000, 0x40000000));
+
+// Unix sockets, those of IPv4 and IPv6 by stream or datagram, and lists of interfaces and routes,
+// which getaddrinfo asks for. All others reach around what decides on addresses (raw, packet, which
+// is also type 10 of IPv4, vsock, xdp), or the kernel's less trodden corners (alg, tipc, rds, …).
+// Bits 0 to 3 are the type, the rest of it flags.
+constexpr RegisterSet kOddSocket =
+    not_in(is(0, 1), Region(is(0, 2), masked(1, 0xf, 1)), Region(is(0, 2), masked(1, 0xf, 2)),
+           Region(is(0, 10), masked(1, 0xf, 1)), Region(is(0, 10), masked(1, 0xf, 2)),
+           Region(is(0, 16), is(2, 0)));
+
+// What can send to a name: SOCK_DGRAM, and SOCK_RAW, which a Unix socket takes for it.
+constexpr RegisterSet kDatagramPair = in(masked(1, 0xf, 2), masked(1, 0xf, 3));
+
+// Memory that may be run and is no program's file: PROT_EXEC with MAP_ANONYMOUS, or with PROT_WRITE
+// (a private copy of a file, to be filled with anything). The dynamic loader asks for neither.
+constexpr RegisterSet kFreshCode =
+    in(Region(masked(2, 0x4, 0x4), masked(3, 0x20, 0x20)), masked(2, 0x6, 0x6));
+
+// PR_SET_MM changes what /proc says of the program; PR_SCHED_CORE and PR_SET_PTRACER act on, or let
+// in, other processes. The rest is a process's own business (names, death signals, dumpability,
+// timers, speculation), only takes rights away (NO_NEW_PRIVS, SECCOMP, CAPBSET_DROP, MDWE), or is
+// bounded by capabilities (SECUREBITS, CAP_AMBIENT). PR_SET_SYSCALL_USER_DISPATCH stands before the
+// filter, not beside it: what it lets go meets the filter.
+constexpr RegisterSet kPrctlOnOthers = in(is(0, 35), is(0, 62), is(0, 0x59616d61));
+
+// What containerd's default profile lets through, and no more: READ_IMPLIES_EXEC is in none. The
+// second only asks.
+constexpr RegisterSet kOddPersonality = not_in(masked(0, 0xfffdfff7, 0), is(0, 0xffffffff));
+
+// Signal 0 only asks whether somebody is there.
+constexpr RegisterSet kSignal = not_in(is(1, 0));
+
+// SIGURG is ignored by whoever does not expect it, and Go's scheduler sends a hundred a second.
+constexpr RegisterSet kThreadSignal = not_in(is(2, 0), is(2, 23));
 
 constexpr std::uint64_t kMsgFastOpen = 0x20000000;  // connects while it sends
 
@@ -87,7 +146,8 @@ constexpr std::array kSyscalls{
     never("chroot", {161, 51}, EPERM, ProcessContext, {Path}),
     gate("clock_adjtime", {305, 266}, SystemControl, {Number, Pointer}),
     never("clock_settime", {227, 112}, EPERM, SystemControl, {Number, Pointer}),
-    gate("clone", {56, 220}, ProcessCreate, {CloneFlags, Pointer, Pointer}, beyond_thread()),
+    barred(EPERM, kNamespaces,
+           gate("clone", {56, 220}, ProcessCreate, {CloneFlags, Pointer, Pointer}, kNoThread)),
     never("clone3", both(435), ENOSYS, ProcessCreate, {Pointer, Length}),
     gate("connect", {42, 203}, NetworkAccess, {Fd, SockAddr, Length}),
     path("creat", {85, kNone}, {Path, Number}),
@@ -119,24 +179,33 @@ constexpr std::array kSyscalls{
     never("kexec_file_load", {320, 294}, EPERM, SystemControl),
     never("kexec_load", {246, 104}, EPERM, SystemControl),
     never("keyctl", {250, 219}, EPERM, SystemControl, {Number}),
-    gate("kill", {62, 129}, ProcessCross, {Pid, Signal}),
+    gate("kill", {62, 129}, ProcessCross, {Pid, Signal}, kSignal),
     path("lchown", {94, kNone}, {Name, Number, Number}),
     path("link", {86, kNone}, {Name, Name}),
     path("linkat", {265, 37}, {DirFd, Name, DirFd, Name, Flags}),
-    SyscallRow{"listen", 50, 201, {Fd, Number}, NetworkAccess, Tier::Trigger, 0, {}},
+    SyscallRow{"listen", 50, 201, {Fd, Number}, NetworkAccess, Tier::Trigger, 0, {}, kAlways},
     never("lookup_dcookie", {212, 18}, EPERM, SystemInfo),
     path("lremovexattr", {198, 15}, {Name, Text}),
     path("lsetxattr", {189, 6}, {Name, Text, Pointer, Length, Flags}),
+    // The profile of AppArmor or SELinux; libraries that know it write to /proc where it is
+    // missing.
+    never("lsm_set_self_attr", both(460), ENOSYS, ProcessContext),  // 6.8
     // A file no mount's noexec and no open event covers: see decide.cc.
     gate("memfd_create", {319, 279}, FilesystemExec, {Text, Flags}),
     never("memfd_secret", both(447), ENOSYS, SystemControl, {Flags}),
+    never("migrate_pages", {256, 238}, EPERM, ProcessCross, {Pid}),
     path("mkdir", {83, kNone}, {Name, Number}),
     path("mkdirat", {258, 34}, {DirFd, Name, Number}),
     path("mknod", {133, kNone}, {Name, Number, Number}),
     path("mknodat", {259, 33}, {DirFd, Name, Number, Number}),
+    gate("mmap", {9, 222}, FilesystemExec, {Pointer, Length, Protection, Flags, Fd, Number},
+         kFreshCode),
+    never("modify_ldt", {154, kNone}, ENOSYS, SystemControl),
     never("mount", {165, 40}, EPERM, SystemControl, {Text, Path, Text, Flags, Pointer}),
     never("mount_setattr", both(442), EPERM, SystemControl, {DirFd, Path, Flags, Pointer, Length}),
     never("move_mount", both(429), EPERM, SystemControl, {DirFd, Path, DirFd, Path, Flags}),
+    never("move_pages", {279, 239}, EPERM, ProcessCross, {Pid}),
+    gate("mprotect", {10, 226}, FilesystemExec, {Pointer, Length, Protection}, flag_set(2, 0x4)),
     // A gate, not a path: message queues live on a mount of the kernel's own, which no flip
     // reaches; the name is memory and so cannot be what allows.
     gate("mq_open", {240, 180}, FilesystemModify, {Text, OpenFlags, Number, Pointer},
@@ -151,10 +220,17 @@ constexpr std::array kSyscalls{
     path("openat", {257, 56}, {DirFd, Path, OpenFlags, Number}, write_open(2)),
     never("openat2", both(437), ENOSYS, FilesystemModify, {DirFd, Path, OpenHow, Length}),
     never("perf_event_open", {298, 241}, EPERM, SystemInfo, {Pointer, Pid}),
+    never("personality", {135, 92}, EPERM, ProcessContext, {Number}, kOddPersonality),
     never("pidfd_getfd", both(438), EPERM, ProcessCross, {Fd, Number, Flags}),
     gate("pidfd_send_signal", both(424), ProcessCross, {Fd, Signal, Pointer, Flags}),
     never("pivot_root", {155, 41}, EPERM, SystemControl, {Path, Path}),
+    gate("pkey_mprotect", {329, 288}, FilesystemExec, {Pointer, Length, Protection, Number},
+         flag_set(2, 0x4)),
+    never("prctl", {157, 167}, EPERM, ProcessCross, {Number}, kPrctlOnOthers),
+    // Limits of another process can end it (RLIMIT_CPU); 0 is the caller.
+    gate("prlimit64", {302, 261}, ProcessCross, {Pid, Number, Pointer, Pointer}, not_in(is(0, 0))),
     never("process_madvise", both(440), EPERM, ProcessCross, {Fd}),
+    never("process_mrelease", both(448), EPERM, ProcessCross, {Fd, Flags}),
     never("process_vm_readv", {310, 270}, EPERM, ProcessCross, {Pid}),
     never("process_vm_writev", {311, 271}, EPERM, ProcessCross, {Pid}),
     never("ptrace", {101, 117}, EPERM, ProcessCross, {Number, Pid, Pointer, Pointer}),
@@ -183,14 +259,19 @@ constexpr std::array kSyscalls{
     never("settimeofday", {164, 170}, EPERM, SystemControl, {Pointer, Pointer}),
     path("setxattr", {188, 5}, {Path, Text, Pointer, Length, Flags}),
     path("setxattrat", both(463), {DirFd, Path, Flags, Text, Pointer, Length}),  // 6.13
-    // Always: the domain is an int, so "not AF_UNIX" is no single comparison of 64 bits.
-    gate("socket", {41, 198}, NetworkAccess, {Domain, SockType, Protocol}),
+    // SHM_EXEC maps what it attaches to be run.
+    gate("shmat", {30, 196}, FilesystemExec, {Number, Pointer, Protection}, flag_set(2, 0x8000)),
+    barred(EAFNOSUPPORT, kOddSocket,
+           gate("socket", {41, 198}, NetworkAccess, {Domain, SockType, Protocol})),
+    gate("socketpair", {53, 199}, NetworkAccess, {Domain, SockType, Protocol, Pointer},
+         kDatagramPair),
     never("swapoff", {168, 225}, EPERM, SystemControl, {Path}),
     never("swapon", {167, 224}, EPERM, SystemControl, {Path, Flags}),
     path("symlink", {88, kNone}, {Text, Name}),
     path("symlinkat", {266, 36}, {Text, DirFd, Name}),
     never("syslog", {103, 116}, EPERM, SystemInfo, {Number}),
-    gate("tkill", {200, 130}, ProcessCross, {Pid, Signal}),
+    gate("tgkill", {234, 131}, ProcessCross, {Pid, Pid, Signal}, kThreadSignal),
+    gate("tkill", {200, 130}, ProcessCross, {Pid, Signal}, kSignal),
     path("truncate", {76, 45}, {Path, Length}),
     never("umount2", {166, 39}, EPERM, SystemControl, {Path, Flags}),
     path("unlink", {87, kNone}, {Name}),
@@ -222,9 +303,10 @@ constexpr bool numbers_are_unique(Arch arch) {
 }
 
 constexpr bool is_sound(const SyscallRow& row) {
-  const bool interesting = row.interest.any[0].has_value();
-  return (row.tier == Tier::Never) == (row.never_errno != 0) &&
-         interesting == row.interest.none.has_value() && row.x86_64 != kNone;
+  using Kind = RegisterSet::Kind;
+  const bool bars = row.barred.kind != Kind::Nothing;
+  return bars == (row.never_errno != 0) && (bars || row.tier != Tier::Never) &&
+         (row.tier == Tier::Never) == (row.interest.kind == Kind::Nothing) && row.x86_64 != kNone;
 }
 
 static_assert(std::ranges::is_sorted(kSyscalls, {}, &SyscallRow::name));

@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "policies/action.h"
+#include "policies/registers.h"
 
 namespace moat::policies {
 
@@ -36,40 +37,16 @@ enum class Arg : std::uint8_t {
   Pid,
   Signal,
   Flags,
-  Number,  // any other integer
+  Protection,  // PROT_*; of shmat, flags that say the same
+  Number,      // any other integer
   Pointer,
 };
 
 enum class Tier : std::uint8_t {
-  Never,    // refused in the filter in `enforce`, in every phase, unreported
+  Never,    // what is `barred` of it is all there is to decide
   Gate,     // decided from the registers alone
   Path,     // path-changing: a claimed path may justify a refusal, the mount has the last word
   Trigger,  // moves the lifecycle, e.g. listen
-};
-
-// One comparison of a register, as the kernel's filter makes it: 64 bits wide.
-struct ArgTest {
-  enum class Op : std::uint8_t { MaskedEq, NotEq };
-  std::uint8_t index = 0;
-  Op op = Op::MaskedEq;
-  std::uint64_t mask = ~0ULL;  // MaskedEq only
-  std::uint64_t value = 0;
-
-  [[nodiscard]] constexpr bool holds(const std::array<std::uint64_t, 6>& args) const {
-    return op == Op::MaskedEq ? (args[index] & mask) == value : args[index] != value;
-  }
-};
-
-// When a call is worth a question. `any` empty: always. Otherwise the call is interesting if one of
-// `any` holds and uninteresting exactly if `none` holds; the two never overlap and cover everything
-// (a test proves it on the edge values).
-struct Interest {
-  std::array<std::optional<ArgTest>, 8> any{};
-  std::optional<ArgTest> none{};
-
-  [[nodiscard]] constexpr bool holds(const std::array<std::uint64_t, 6>& args) const {
-    return !none || !none->holds(args);
-  }
 };
 
 struct SyscallRow {
@@ -79,8 +56,12 @@ struct SyscallRow {
   std::array<Arg, 6> args{};
   Action action = Action::SystemControl;
   Tier tier = Tier::Never;
-  int never_errno = 0;  // Tier::Never only; ENOSYS where libcs fall back on their own
-  Interest interest{};
+  // Refused in the filter in `enforce`, in every phase, unreported, with `never_errno`: ENOSYS
+  // where libcs fall back on their own.
+  int never_errno = 0;
+  RegisterSet barred{};
+  // Of the rest: when the call is worth a question.
+  RegisterSet interest{RegisterSet::Kind::Everything};
 
   [[nodiscard]] constexpr std::int32_t number(Arch arch) const {
     return arch == Arch::X86_64 ? x86_64 : arm64;

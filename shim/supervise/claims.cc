@@ -221,6 +221,7 @@ Claims read_claims(const ReadRequest& request) {
       case Arg::Pid:
       case Arg::Signal:
       case Arg::Flags:
+      case Arg::Protection:
       case Arg::Number:
       case Arg::Pointer:
         break;

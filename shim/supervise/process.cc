@@ -61,6 +61,16 @@ pid_t parent_of(pid_t pid) {
   return number(field(read(pid, "status"), "PPid"));
 }
 
+bool is_own_number(pid_t tid, pid_t asked) {
+  const std::string status = read(tid, "status");
+  for (const char* name : {"NSpid", "NStgid"}) {
+    const std::string_view all = field(status, name);  // one for each namespace, outermost first
+    const pid_t own = number(all.substr(all.find_last_of("\t ") + 1));
+    if (own > 0 && own == asked) return true;
+  }
+  return false;
+}
+
 std::string exe_of(pid_t pid) {
   return link(pid, "exe");
 }

@@ -17,6 +17,10 @@ std::string exe_of(pid_t pid);       // link text; empty: gone
 std::string exe_file_of(pid_t pid);  // which file that is, whatever its name; empty: gone
 std::string cgroups_of(pid_t pid);   // the text of /proc/PID/cgroup
 
+// Whether `number` is what the thread, or its process, is called in the innermost PID namespace it
+// is in. Both numbers are taken for as long as it waits for us; no other's is.
+bool is_own_number(pid_t tid, pid_t number);
+
 policies::ProcessInfo describe(pid_t tid);
 
 // The kernel tells a path of another mount namespace from that namespace's own root, which is above

@@ -169,6 +169,11 @@ policies::CallFacts Watched::facts(const SyscallRow& row, const seccomp_notif& q
                                    const Claims* claims) const {
   policies::CallFacts facts = facts_of(row, question, claims);
   facts.kernel_holds = kernel_holds_;
+  const auto pid = row.index_of(policies::Arg::Pid);
+  if (pid &&
+      is_own_number(static_cast<pid_t>(question.pid),
+                    static_cast<pid_t>(static_cast<std::uint32_t>(question.data.args[*pid]))))
+    facts.target = policies::Target::Self;
   return facts;
 }
 

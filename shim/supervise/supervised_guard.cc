@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "hooks/leftovers.h"
+#include "oci/known_calls.h"
 #include "oci/places.h"
 #include "oci/sys.h"
 #include "shim/log.h"
@@ -121,6 +122,7 @@ Result<std::unique_ptr<Guarded>> SupervisedGuard::guard(const NewContainer& cont
   input.mode = chosen.mode;
   input.arch = kArch;
   input.plan = policies::compile(chosen.policy, chosen.mode);
+  if (chosen.mode == policies::Mode::Enforce) input.known_calls = oci::known_calls(kArch);
   auto programs = policies::network_programs(chosen.policy, chosen.mode);
   if (!programs) return fail(std::move(programs.error()));
   input.listener_path = hooks::listener_path(config_.state_dir, container.ns, container.id);

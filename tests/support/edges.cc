@@ -37,9 +37,12 @@ std::array<std::set<std::uint64_t>, 6> edges_of(const SyscallRow& row, const jso
     add_edges(edges[test.index], test.mask);
     add_edges(edges[test.index], test.value);
   };
-  for (const auto& test : row.interest.any)
-    if (test) add_test(*test);
-  if (row.interest.none) add_test(*row.interest.none);
+  for (const policies::RegisterSet& set : {row.barred, row.interest})
+    for (const auto& region : set.regions) {
+      if (!region) continue;
+      for (const auto& test : region->all)
+        if (test) add_test(*test);
+    }
   for (std::size_t i = 0; i < row.args.size(); ++i) {
     if (row.args[i] == Arg::Domain)
       for (std::uint64_t domain : {1ULL, 2ULL, 10ULL, 16ULL, 38ULL, 40ULL})
@@ -66,6 +69,22 @@ std::vector<Args> vectors_of(const policies::SyscallRow& row, const json& seccom
     for (const std::uint64_t value : edges[i]) {
       out.push_back({});
       out.back()[i] = value;
+    }
+  // Where two registers are compared, both sides of one with both sides of the other.
+  const auto near = [](const policies::ArgTest& test) {
+    std::set<std::uint64_t> values{0, ~0ULL};
+    add_edges(values, test.value);
+    return values;
+  };
+  for (const policies::RegisterSet& set : {row.barred, row.interest})
+    for (const auto& region : set.regions) {
+      if (!region || !region->all[1]) continue;
+      for (const std::uint64_t one : near(*region->all[0]))
+        for (const std::uint64_t two : near(*region->all[1])) {
+          out.push_back({});
+          out.back()[region->all[0]->index] = one;
+          out.back()[region->all[1]->index] = two;
+        }
     }
   std::minstd_rand random(7);
   for (int round = 0; round < 60; ++round) {

@@ -157,28 +157,27 @@ INSTANTIATE_TEST_SUITE_P(
              {},
              {},
              "quiet 13"},
-        Case{"raw", kLoad, "socket", {AF_INET, SOCK_RAW}, {}, {}, kNetwork},
-        Case{"packet",
-             Phase::Init,
-             "socket",
-             {AF_PACKET, SOCK_RAW},
-             {},
-             {},
-             "no init.network.access 97"},
-        Case{"alg",
-             Phase::Init,
-             "socket",
-             {AF_ALG, SOCK_SEQPACKET},
-             {},
-             {},
-             "no init.network.access 97"},
+        Case{"raw", kLoad, "socket", {AF_INET, SOCK_RAW}, {}, {}, "no never.socket 97"},
+        Case{"packet", Phase::Init, "socket", {AF_PACKET, SOCK_RAW}, {}, {}, "no never.socket 97"},
+        Case{"alg", Phase::Init, "socket", {AF_ALG, SOCK_SEQPACKET}, {}, {}, "no never.socket 97"},
         Case{"vsock behind garbage",
              Phase::Init,
              "socket",
              {AF_VSOCK | kGarbage, SOCK_STREAM},
              {},
              {},
-             "no init.network.access 97"},
+             "no never.socket 97"},
+        Case{"a datagram under another name",
+             kLoad,
+             "socket",
+             {AF_UNIX, SOCK_RAW},
+             {},
+             {},
+             kNetwork},
+        Case{"a pair of streams", kLoad, "socketpair", {AF_UNIX, SOCK_STREAM}, {}, {}, "yes"},
+        Case{"a pair of datagrams", kLoad, "socketpair", {AF_UNIX, SOCK_DGRAM}, {}, {}, kNetwork},
+        Case{"the same", kLoad, "socketpair", {AF_UNIX, SOCK_RAW | kGarbage}, {}, {}, kNetwork},
+        Case{"routes", kLoad, "socket", {AF_NETLINK, SOCK_RAW, 0}, {}, {}, kNetwork},
         Case{"routes", Phase::Init, "socket", {AF_NETLINK, SOCK_RAW, 0}, {}, {}, "yes"},
         Case{"audit netlink",
              Phase::Init,
@@ -186,7 +185,7 @@ INSTANTIATE_TEST_SUITE_P(
              {AF_NETLINK, SOCK_RAW, 9},
              {},
              {},
-             "no init.network.access 97"},
+             "no never.socket 97"},
         Case{"connect", kLoad, "connect", {3}, {}, "10.0.0.1:443", kNetwork},
         Case{"connect unseen", kLoad, "connect", {3}, {}, {}, kNetwork},
         Case{"connect to nscd", kLoad, "connect", {3}, {}, "unix:/run/nscd/socket", "quiet 111"},
@@ -246,19 +245,22 @@ INSTANTIATE_TEST_SUITE_P(
              {0x10000011},
              {},
              {},
-             "no init.process.context"},
-        Case{"a thread into one",
-             Phase::Init,
-             "clone",
-             {0x103d0f00},
-             {},
-             {},
-             "no init.process.context"},
+             "no never.clone 1"},
+        Case{"a thread into one", Phase::Init, "clone", {0x103d0f00}, {}, {}, "no never.clone 1"},
         Case{"kill", kLoad, "kill", {1, 9}, {}, {}, "no load.process.cross"},
         Case{"is it there?", kLoad, "kill", {1, kGarbage}, {}, {}, "yes"},
         Case{"by queue", kLoad, "rt_sigqueueinfo", {1, 9}, {}, {}, "no load.process.cross"},
         Case{"by descriptor", kLoad, "pidfd_send_signal", {5, 9}, {}, {}, "no load.process.cross"},
         Case{"in init", Phase::Init, "kill", {1, 9}, {}, {}, "yes"},
+        Case{"everybody", kLoad, "kill", {~0ULL, 9}, {}, {}, "no load.process.cross"},
+        Case{"a group by number", kLoad, "kill", {~6ULL, 9}, {}, {}, "no load.process.cross"},
+        Case{"the own group", kLoad, "kill", {kGarbage, 9}, {}, {}, "yes"},
+        Case{"another's thread", kLoad, "tgkill", {1, 1, 9}, {}, {}, "no load.process.cross"},
+        Case{"a scheduler's signal", kLoad, "tgkill", {1, 1, 23}, {}, {}, "yes"},
+        Case{"a thread by number", kLoad, "tkill", {1, 6}, {}, {}, "no load.process.cross"},
+        Case{"thread 0 is no group", kLoad, "tkill", {0, 6}, {}, {}, "no load.process.cross"},
+        Case{"own limits", kLoad, "prlimit64", {kGarbage, 7}, {}, {}, "yes"},
+        Case{"another's limits", kLoad, "prlimit64", {1, 0}, {}, {}, "no load.process.cross"},
         Case{"host name", kLoad, "sethostname", {}, {}, {}, "no load.system.control"},
         Case{"never", Phase::Init, "ptrace", {}, {}, {}, "no never.ptrace 1"},
         Case{"never, in the way callers know",
@@ -284,6 +286,33 @@ TEST(Decide, AWatchedOpenat2IsAnOpenByItsClaimedFlags) {
   EXPECT_TRUE(decide(policy(), kLoad, facts).allowed);
   facts.claimed_open_flags = O_WRONLY;
   EXPECT_EQ(said(decide(policy(), kLoad, facts)), kModify);
+}
+
+// What the supervisor has seen to be the caller's own number.
+TEST(Decide, LetsAProcessSignalItself) {
+  for (const char* call : {"kill", "tkill", "tgkill", "rt_sigqueueinfo", "prlimit64"}) {
+    CallFacts facts;
+    facts.call = find_syscall(call);
+    facts.args = {7, 7, 9};
+    EXPECT_FALSE(decide(policy(), kLoad, facts).allowed) << call;
+    facts.target = Target::Self;
+    EXPECT_TRUE(decide(policy(), kLoad, facts).allowed) << call;
+  }
+}
+
+TEST(Decide, FreshCodeIsASwitchOfItsOwn) {
+  const Policy jit = test::policy_from(
+      "apiVersion: moat.dev/v1alpha1\nkind: LifecyclePolicy\nmetadata: {name: t}\nspec:\n"
+      "  phases:\n    init: {filesystem: {exec: ['@jit']}}\n"
+      "    load: {filesystem: {exec: ['/usr/**', '/memfd:*']}}\n");
+  for (const char* call : {"mmap", "mprotect", "pkey_mprotect", "shmat"}) {
+    CallFacts facts;
+    facts.call = find_syscall(call);
+    facts.args = {0, 4096, 0x8007, 0x22};
+    EXPECT_TRUE(decide(jit, Phase::Init, facts).allowed) << call;
+    EXPECT_EQ(said(decide(jit, Phase::Load, facts)), "no load.filesystem.exec") << call;
+    EXPECT_EQ(decide(jit, Phase::Load, facts).object.name, "/anon:");
+  }
 }
 
 TEST(Decide, RefusesACallItDoesNotKnow) {

@@ -114,7 +114,7 @@ TEST(Rewrite, AsksTheListenerAboutWhatThePlanNotifies) {
   RewriteInput in = input(Mode::Enforce);
   const policies::SyscallRow* openat = policies::find_syscall("openat");
   ASSERT_NE(openat, nullptr);
-  in.plan = {{openat, policies::Treatment::Notify, 0}};
+  in.plan = {{openat, policies::Treatment::Allow, policies::Treatment::Notify}};
   ASSERT_TRUE(rewrite(*spec, in));
   const Json& seccomp = spec->json()["linux"]["seccomp"];
   EXPECT_EQ(seccomp["listenerPath"], "/run/b/moat/l");

@@ -21,11 +21,16 @@ RewriteInput input_with(std::vector<policies::CallPlan> plan) {
 }
 
 policies::CallPlan notify(const char* name) {
-  return {find_syscall(name), Treatment::Notify, 0};
+  return {find_syscall(name), Treatment::Allow, Treatment::Notify};
 }
 
-policies::CallPlan refuse(const char* name, int err) {
-  return {find_syscall(name), Treatment::Refuse, err};
+// What its row bars; all of it, for most of these.
+policies::CallPlan refuse(const char* name) {
+  return {find_syscall(name), Treatment::Refuse, Treatment::Allow};
+}
+
+policies::CallPlan both(const char* name) {
+  return {find_syscall(name), Treatment::Refuse, Treatment::Notify};
 }
 
 json merged(const char* seccomp, std::vector<policies::CallPlan> plan) {
@@ -65,7 +70,7 @@ constexpr const char* kDeny = R"({"defaultAction": "SCMP_ACT_ALLOW"})";
 
 TEST(Merge, GivesAContainerWithoutAProfileOne) {
   json section;
-  ASSERT_TRUE(merge_seccomp(section, input_with({notify("execve"), refuse("bpf", 1)})));
+  ASSERT_TRUE(merge_seccomp(section, input_with({notify("execve"), refuse("bpf")})));
   const json& seccomp = section["seccomp"];
   EXPECT_EQ(seccomp["defaultAction"], "SCMP_ACT_ALLOW");
   EXPECT_EQ(seccomp["architectures"], json({"SCMP_ARCH_X86_64"}));
@@ -78,7 +83,7 @@ TEST(Merge, GivesAContainerWithoutAProfileOne) {
 TEST(Merge, MovesAllowedNamesAndOnlyThose) {
   const json seccomp = merged(R"({"defaultAction": "SCMP_ACT_ERRNO", "syscalls": [
       {"names": ["read", "execve", "listen"], "action": "SCMP_ACT_ALLOW"}]})",
-                              {notify("execve"), notify("connect"), refuse("bpf", 1)});
+                              {notify("execve"), notify("connect"), refuse("bpf")});
   EXPECT_EQ(rules(seccomp, "execve"), Rules{"NOTIFY"});
   EXPECT_EQ(rules(seccomp, "read"), Rules{"ALLOW"});
   EXPECT_EQ(rules(seccomp, "listen"), Rules{"ALLOW"});
@@ -89,12 +94,12 @@ TEST(Merge, MovesAllowedNamesAndOnlyThose) {
 TEST(Merge, SaysTheErrnoOfARefusalWhereTheDefaultWouldSayAnother) {
   const char* allows = R"({"defaultAction": "SCMP_ACT_ERRNO", "syscalls": [
       {"names": ["clone3", "bpf"], "action": "SCMP_ACT_ALLOW"}]})";
-  const json seccomp = merged(allows, {refuse("clone3", 38), refuse("bpf", 1)});
+  const json seccomp = merged(allows, {refuse("clone3"), refuse("bpf")});
   EXPECT_EQ(rules(seccomp, "clone3"), Rules{"ERRNO 38"});
   EXPECT_EQ(rules(seccomp, "bpf"), Rules{}) << "EPERM is the default's own";
   const json kills = merged(R"({"defaultAction": "SCMP_ACT_KILL", "syscalls": [
       {"names": ["bpf"], "action": "SCMP_ACT_ALLOW"}]})",
-                            {refuse("bpf", 1)});
+                            {refuse("bpf")});
   EXPECT_EQ(rules(kills, "bpf"), Rules{"ERRNO 1"}) << "a refusal may not turn into a death";
 }
 
@@ -146,6 +151,70 @@ TEST(Merge, TurnsTheConditionsOfADenyListAround) {
                               {notify("socket"), notify("listen")});
   EXPECT_EQ(rules(seccomp, "socket"), (Rules{"ERRNO 1 0EQ:38", "NOTIFY 0NE:38"}));
   EXPECT_EQ(rules(seccomp, "listen"), Rules{"ERRNO"}) << "as it came";
+}
+
+// Where the profile lets through what is not named, the barred part is named; elsewhere the rest
+// is.
+TEST(Merge, RefusesOnlyTheBarredPart) {
+  const Rules refused = rules(merged(kDeny, {refuse("prctl")}), "prctl");
+  EXPECT_EQ(refused,
+            (Rules{"ERRNO 1 0MASKED_EQ:4294967295:1499557217", "ERRNO 1 0MASKED_EQ:4294967295:35",
+                   "ERRNO 1 0MASKED_EQ:4294967295:62"}));
+  const json listed = merged(R"({"defaultAction": "SCMP_ACT_ERRNO", "syscalls": [
+      {"names": ["personality"], "action": "SCMP_ACT_ALLOW"}]})",
+                             {refuse("personality")});
+  const Rules kept = rules(listed, "personality");
+  EXPECT_EQ(std::ranges::count_if(kept, [](const auto& rule) { return rule.starts_with("ALLOW"); }),
+            2);
+  EXPECT_NE(std::ranges::find(kept, "ALLOW 0MASKED_EQ:4294836215:0"), kept.end());
+}
+
+TEST(Merge, LeavesTheBarredPartToADefaultThatRefuses) {
+  const json seccomp = merged(R"({"defaultAction": "SCMP_ACT_ERRNO", "syscalls": [
+      {"names": ["socket"], "action": "SCMP_ACT_ALLOW",
+       "args": [{"index": 0, "value": 40, "op": "SCMP_CMP_NE"}]}]})",
+                              {both("socket")});
+  for (const std::string& rule : rules(seccomp, "socket")) {
+    EXPECT_EQ(rule.find("NE:40"), std::string::npos) << "as wide as it came: " << rule;
+    EXPECT_TRUE(rule.starts_with("NOTIFY") || rule.starts_with("ERRNO 97")) << rule;
+  }
+  EXPECT_EQ(std::ranges::count(rules(seccomp, "socket"), "NOTIFY 0MASKED_EQ:4294967295:1"), 1);
+}
+
+// Refusing conditions beside it cannot be joined with: the supervisor is asked about all the rest.
+TEST(Merge, AsksWhereTheBarredPartCannotBeSaid) {
+  const json seccomp = merged(R"({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [
+      {"names": ["prctl"], "action": "SCMP_ACT_ERRNO",
+       "args": [{"index": 0, "value": 4, "op": "SCMP_CMP_EQ"}]}]})",
+                              {refuse("prctl")});
+  EXPECT_EQ(rules(seccomp, "prctl"), (Rules{"ERRNO 1 0EQ:4", "NOTIFY 0NE:4"}));
+}
+
+TEST(Merge, KeepsACallThatNothingIsWantedOf) {
+  EXPECT_EQ(rules(merged(R"({"defaultAction": "SCMP_ACT_ERRNO", "syscalls": [
+      {"names": ["mmap"], "action": "SCMP_ACT_ALLOW"}]})",
+                         {{find_syscall("mmap"), Treatment::Allow, Treatment::Allow}}),
+                  "mmap"),
+            Rules{"ALLOW"});
+}
+
+TEST(Merge, NamesEverythingWhereTheDefaultWouldLetThrough) {
+  json section{{"seccomp", json::parse(R"({"defaultAction": "SCMP_ACT_LOG", "syscalls": [
+      {"names": ["sync"], "action": "SCMP_ACT_ERRNO"},
+      {"names": ["getcpu"], "action": "SCMP_ACT_KILL",
+       "args": [{"index": 0, "value": 1, "op": "SCMP_CMP_EQ"}]}]})")}};
+  RewriteInput input = input_with({notify("execve"), refuse("bpf"), refuse("clone3")});
+  input.known_calls = {"read", "sync", "getcpu", "execve", "bpf", "clone3"};
+  ASSERT_TRUE(merge_seccomp(section, input));
+  const json& seccomp = section["seccomp"];
+  EXPECT_EQ(seccomp["defaultAction"], "SCMP_ACT_ERRNO");
+  EXPECT_EQ(seccomp["defaultErrnoRet"], 38) << "as a kernel that does not have the call";
+  EXPECT_EQ(rules(seccomp, "read"), Rules{"LOG"});
+  EXPECT_EQ(rules(seccomp, "sync"), Rules{"ERRNO"});
+  EXPECT_EQ(rules(seccomp, "getcpu"), (Rules{"KILL 0EQ:1", "LOG 0NE:1"}));
+  EXPECT_EQ(rules(seccomp, "execve"), Rules{"NOTIFY"});
+  EXPECT_EQ(rules(seccomp, "bpf"), Rules{"ERRNO 1"});
+  EXPECT_EQ(rules(seccomp, "clone3"), Rules{}) << "the default's own";
 }
 
 TEST(Merge, RefusesADenyListItCannotTurnAround) {
@@ -217,7 +286,8 @@ TEST(Merge, RefusesASecondSupervisor) {
 TEST(Merge, NeverAsksAboutWrite) {
   for (policies::Arch arch : {policies::Arch::X86_64, policies::Arch::Arm64}) {
     std::vector<policies::CallPlan> plan;
-    for (const auto& row : policies::syscalls()) plan.push_back({&row, Treatment::Notify, 0});
+    for (const auto& row : policies::syscalls())
+      plan.push_back({&row, Treatment::Notify, Treatment::Notify});
     json section{{"seccomp", test::runtime_default(arch, true)}};
     ASSERT_TRUE(merge_seccomp(section, input_with(plan)));
     EXPECT_EQ(rules(section["seccomp"], "write"), Rules{"ALLOW"}) << "runc would wait for itself";

@@ -3,8 +3,10 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -125,8 +127,28 @@ int unix_server(const Run& run) {
   return err;
 }
 
+// To itself by each of its names, and to its group; a signal that nobody minds.
 int own_signal(const Run&) {
-  return errno_unless(::kill(::getpid(), 0) == 0);
+  const pid_t pid = ::getpid();
+  const auto tid = static_cast<pid_t>(::syscall(SYS_gettid));
+  const bool sent = ::kill(pid, 0) == 0 && ::kill(pid, SIGCONT) == 0 && ::kill(0, SIGCONT) == 0 &&
+                    ::syscall(SYS_tkill, tid, SIGCONT) == 0 &&
+                    ::syscall(SYS_tgkill, pid, tid, SIGCONT) == 0;
+  return errno_unless(sent);
+}
+
+int own_limit(const Run&) {
+  rlimit limit{};
+  return errno_unless(::prlimit(::getpid(), RLIMIT_CORE, nullptr, &limit) == 0);
+}
+
+// As libffi and oneDNN would.
+int fresh_code(const Run&) {
+  void* code = ::mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (code == MAP_FAILED) return errno;
+  const int err = errno_unless(::mprotect(code, 4096, PROT_READ | PROT_EXEC) == 0);
+  ::munmap(code, 4096);
+  return err;
 }
 
 constexpr std::array kActions{
@@ -136,7 +158,8 @@ constexpr std::array kActions{
     Honest{"null_device", null_device},     Honest{"threads", threads},
     Honest{"thread_name", thread_name},     Honest{"child", child},
     Honest{"socket_pair", socket_pair},     Honest{"unix_server", unix_server},
-    Honest{"own_signal", own_signal},
+    Honest{"own_signal", own_signal},       Honest{"own_limit", own_limit},
+    Honest{"fresh_code", fresh_code},
 };
 
 }  // namespace

@@ -191,6 +191,25 @@ int unix_message(const Run& run) {
   return send_message(socket.fd(), run, reinterpret_cast<sockaddr*>(&address), length, 0);
 }
 
+// A datagram socket by another name.
+int unix_raw(const Run& run) {
+  const Socket socket(AF_UNIX, SOCK_RAW);
+  sockaddr_un address;
+  const socklen_t length = abstract(std::string(kCanaryName) + "-d", address);
+  return send_message(socket.fd(), run, reinterpret_cast<sockaddr*>(&address), length, 0);
+}
+
+// No end of a pair is bound to the other.
+int unix_pair(const Run& run) {
+  std::array<int, 2> ends{};
+  if (::socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, ends.data()) != 0) return errno;
+  sockaddr_un address;
+  const socklen_t length = abstract(std::string(kCanaryName) + "-d", address);
+  const int err = send_message(ends[0], run, reinterpret_cast<sockaddr*>(&address), length, 0);
+  for (const int end : ends) ::close(end);
+  return err;
+}
+
 template <int kDomain, int kType, int kProtocol>
 int only_socket(const Run&) {
   const Socket socket(kDomain, kType, kProtocol);
@@ -211,15 +230,20 @@ constexpr std::array kAttempts{
     Attempt{"unix_abstract", kNetwork, "canary", Planted::Nothing, unix_abstract},
     Attempt{"unix_datagram", kNetwork, "canary", Planted::Nothing, unix_datagram},
     Attempt{"unix_message", kNetwork, "canary", Planted::Nothing, unix_message},
-    Attempt{"raw_socket", kNetwork, "-", Planted::Nothing,
+    Attempt{"raw_socket", "filter", "-", Planted::Nothing,
             only_socket<AF_INET, SOCK_RAW, IPPROTO_ICMP>},
-    Attempt{"packet_socket", kNetwork, "-", Planted::Nothing,
+    Attempt{"packet_socket", "filter", "-", Planted::Nothing,
             only_socket<AF_PACKET, SOCK_RAW, ETH_P_ALL << 8>},
+    Attempt{"alg_socket", "filter", "-", Planted::Nothing, only_socket<AF_ALG, SOCK_SEQPACKET, 0>},
+    Attempt{"old_packet", "filter", "-", Planted::Nothing,
+            only_socket<AF_INET, SOCK_PACKET, ETH_P_ALL << 8>},
+    Attempt{"unix_raw", kNetwork, "canary", Planted::Nothing, unix_raw},
+    Attempt{"unix_pair", kNetwork, "canary", Planted::Nothing, unix_pair},
     Attempt{"netlink_route", kNetwork, "-", Planted::Nothing,
             only_socket<AF_NETLINK, SOCK_RAW, NETLINK_ROUTE>},
-    Attempt{"netlink_diag", kNetwork, "-", Planted::Nothing,
+    Attempt{"netlink_diag", "filter", "-", Planted::Nothing,
             only_socket<AF_NETLINK, SOCK_RAW, NETLINK_SOCK_DIAG>},
-    Attempt{"vsock_socket", kNetwork, "-", Planted::Nothing, only_socket<AF_VSOCK, SOCK_STREAM, 0>},
+    Attempt{"vsock_socket", "filter", "-", Planted::Nothing, only_socket<AF_VSOCK, SOCK_STREAM, 0>},
 };
 
 constexpr Attempt kRace{"udp_race", kNetwork, "canary", Planted::Nothing, udp_race};

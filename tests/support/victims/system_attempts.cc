@@ -9,7 +9,10 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/mount.h>
+#include <sys/personality.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
@@ -122,6 +125,35 @@ int signal_other(const Run&) {
   return in_child([] { return errno_unless(::kill(::getppid(), SIGCONT) == 0); });
 }
 
+// Threads are named by their process first.
+int signal_thread(const Run&) {
+  return in_child(
+      [] { return errno_unless(::syscall(SYS_tgkill, ::getppid(), ::getppid(), SIGCONT) == 0); });
+}
+
+int signal_all(const Run&) {
+  return errno_unless(::kill(-1, SIGCONT) == 0);
+}
+
+int limit_other(const Run&) {
+  return in_child([] {
+    rlimit limit{};
+    return errno_unless(::prlimit(::getppid(), RLIMIT_CORE, nullptr, &limit) == 0);
+  });
+}
+
+int odd_personality(const Run&) {
+  return in_child([] { return errno_unless(::personality(READ_IMPLIES_EXEC) >= 0); });
+}
+
+int exe_link(const Run&) {
+  return errno_unless(::prctl(PR_SET_MM, PR_SET_MM_START_BRK, ::sbrk(0), 0, 0) == 0);
+}
+
+int let_trace(const Run&) {
+  return errno_unless(::prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY, 0, 0, 0) == 0);
+}
+
 int host_name(const Run& run) {
   return errno_unless(::sethostname(run.tag.data(), run.tag.size()) == 0);
 }
@@ -156,7 +188,7 @@ constexpr std::array kAttempts{
     Attempt{"bpf_call", "filter", "-", Planted::Nothing, bpf_call},
     Attempt{"mount_call", "filter", "-", Planted::Folder, mount_call},
     Attempt{"unshare_call", "filter", "-", Planted::Nothing, unshare_call},
-    Attempt{"clone_newuser", "process.context", "-", Planted::Nothing, clone_newuser},
+    Attempt{"clone_newuser", "filter", "-", Planted::Nothing, clone_newuser},
     Attempt{"clone3_call", "silent", "-", Planted::Nothing, clone3_call},
     Attempt{"setns_call", "filter", "-", Planted::Nothing, setns_call},
     Attempt{"chroot_call", "filter", "-", Planted::Nothing, chroot_call},
@@ -164,6 +196,12 @@ constexpr std::array kAttempts{
     Attempt{"pidfd_getfd", "filter", "-", Planted::Nothing, pidfd_getfd_call},
     Attempt{"queue", "filesystem.modify", "-", Planted::Nothing, queue},
     Attempt{"signal_other", "process.cross", "-", Planted::Nothing, signal_other},
+    Attempt{"signal_thread", "process.cross", "-", Planted::Nothing, signal_thread},
+    Attempt{"signal_all", "process.cross", "-", Planted::Nothing, signal_all},
+    Attempt{"limit_other", "process.cross", "-", Planted::Nothing, limit_other},
+    Attempt{"odd_persona", "filter", "-", Planted::Nothing, odd_personality},
+    Attempt{"exe_link", "filter", "-", Planted::Nothing, exe_link},
+    Attempt{"let_trace", "filter", "-", Planted::Nothing, let_trace},
     Attempt{"host_name", "system.control", "-", Planted::Nothing, host_name},
     Attempt{"int80", "abi", "-", Planted::Nothing, int80},
     Attempt{"x32", "abi", "-", Planted::Nothing, x32},

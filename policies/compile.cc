@@ -22,11 +22,12 @@ void settle(const Block& block, std::uint64_t extreme, Registers& args) {
 
 // Of each part that is not barred, and worth a question, the two extremes, and nothing could be
 // read of the memory.
-std::vector<CallFacts> hardest(const SyscallRow& row) {
+std::vector<CallFacts> hardest(const SyscallRow& row, bool kernel_holds) {
   std::vector<CallFacts> questions;
   CallFacts facts;
   facts.call = &row;
   facts.unreadable = true;
+  facts.kernel_holds = kernel_holds;
   for (const Block& part : blocks_outside(row.barred))
     for (const Block& interesting : blocks_of(row.interest))
       for (const std::uint64_t extreme : {std::uint64_t{0}, ~std::uint64_t{0}}) {
@@ -43,8 +44,8 @@ bool can_be_entered(const Policy& policy, Phase phase) {
   return policy.boundary(phase).stated || (phase != Phase::Reload && phase != Phase::Train);
 }
 
-bool always_allowed(const Policy& policy, const SyscallRow& row) {
-  const auto questions = hardest(row);
+bool always_allowed(const Policy& policy, const SyscallRow& row, bool kernel_holds) {
+  const auto questions = hardest(row, kernel_holds);
   return std::ranges::all_of(kPhases, [&](Phase phase) {
     return !can_be_entered(policy, phase) ||
            std::ranges::all_of(questions, [&](const CallFacts& facts) {
@@ -61,7 +62,7 @@ Treatment plan_barred(const SyscallRow& row, Mode mode) {
   return silent ? Treatment::Allow : Treatment::Notify;
 }
 
-Treatment plan_rest(const Policy& policy, const SyscallRow& row) {
+Treatment plan_rest(const Policy& policy, const SyscallRow& row, bool kernel_holds) {
   switch (row.tier) {
     case Tier::Never:
       return Treatment::Allow;
@@ -69,22 +70,22 @@ Treatment plan_rest(const Policy& policy, const SyscallRow& row) {
       return Treatment::Notify;  // allowed or not, the lifecycle waits for it
     case Tier::Gate:
     case Tier::Path:
-      return always_allowed(policy, row) ? Treatment::Allow : Treatment::Notify;
+      return always_allowed(policy, row, kernel_holds) ? Treatment::Allow : Treatment::Notify;
   }
   return Treatment::Notify;
 }
 
-CallPlan plan(const Policy& policy, Mode mode, const SyscallRow& row) {
+CallPlan plan(const Policy& policy, Mode mode, const SyscallRow& row, bool kernel_holds) {
   if (mode == Mode::Off) return {&row};
-  return {&row, plan_barred(row, mode), plan_rest(policy, row)};
+  return {&row, plan_barred(row, mode), plan_rest(policy, row, kernel_holds)};
 }
 
 }  // namespace
 
-std::vector<CallPlan> compile(const Policy& policy, Mode mode) {
+std::vector<CallPlan> compile(const Policy& policy, Mode mode, bool kernel_holds) {
   std::vector<CallPlan> plans;
   plans.reserve(syscalls().size());
-  for (const SyscallRow& row : syscalls()) plans.push_back(plan(policy, mode, row));
+  for (const SyscallRow& row : syscalls()) plans.push_back(plan(policy, mode, row, kernel_holds));
   return plans;
 }
 

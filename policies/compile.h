@@ -23,6 +23,8 @@ struct CallPlan {
 
 // One entry per row of the table, in its order. In `audit` nothing is refused: what rows bar is
 // notified instead (clone3 stays allowed: its flags are in memory and every thread makes one).
-std::vector<CallPlan> compile(const Policy& policy, Mode mode);
+// `kernel_holds`: the container does not start without the programs of network_program.h, so that
+// what they decide whatever the registers say is not asked about.
+std::vector<CallPlan> compile(const Policy& policy, Mode mode, bool kernel_holds = false);
 
 }  // namespace moat::policies

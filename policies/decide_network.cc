@@ -129,9 +129,14 @@ bool left_to_kernel(const NetworkRules& network, const CallFacts& facts) {
                                                          : !network.reachable.empty();
 }
 
+// Whatever the address is: nothing of it is left to be read.
+bool left_unread(const NetworkRules& network, const CallFacts& facts) {
+  return facts.kernel_holds && network.any_unix && !network.reachable.empty();
+}
+
 Decision decide_egress(const NetworkRules& network, const CallFacts& facts) {
   const std::string address = facts.claimed_address.value_or("");
-  if (network.any || left_to_kernel(network, facts))
+  if (network.any || left_unread(network, facts) || left_to_kernel(network, facts))
     return yes(Action::NetworkAccess, {ObjectType::Address, address});
   return refuse_address(network, address, ECONNREFUSED);
 }

@@ -362,6 +362,13 @@ bool tells_addresses_apart(const Policy& policy) {
   });
 }
 
+bool leaves_addresses_to_programs(const Policy& policy) {
+  return std::ranges::all_of(kPhases, [&](Phase phase) {
+    const NetworkRules& network = policy.boundary(phase).network;
+    return network.any || (network.any_unix && !network.reachable.empty());
+  });
+}
+
 bool must_hold_unix(const Policy& policy) {
   return std::ranges::any_of(kPhases, [&](Phase phase) {
     const NetworkRules& network = policy.boundary(phase).network;

@@ -73,5 +73,8 @@ Result<std::vector<NetworkProgram>> network_programs(const Policy& policy, Mode 
 // and one of these does not allow all Unix sockets, so that those must be held as well.
 bool tells_addresses_apart(const Policy& policy);
 bool must_hold_unix(const Policy& policy);
+// Every phase names addresses and allows all Unix sockets, or allows everything: then the programs
+// alone can decide, and nobody need be asked where a call connects or sends to.
+bool leaves_addresses_to_programs(const Policy& policy);
 
 }  // namespace moat::policies

@@ -135,6 +135,9 @@ Status GuardedContainer::hold_network() {
       [&](const std::string& folder) { return NetworkHooks::attach(folder, plan_.programs); });
   plan_.programs.clear();
   network_word_.id = id();
+  if (!attached && plan_.unasked)
+    return fail(
+        std::move(attached.error()).in("the addresses that the policy names cannot be held to"));
   if (!attached) {
     network_word_.problem =
         "network.access is decided by registers alone, so that addresses the policy names are "

@@ -34,6 +34,7 @@ struct GuardedPlan {
   std::vector<policies::NetworkProgram> programs;
   bool apart = false;      // the policy tells addresses apart,
   bool hold_unix = false;  // and needs Unix sockets to be held for it
+  bool unasked = false;    // the filter leaves addresses to the programs: nothing runs without them
 };
 
 struct GuardedParts {

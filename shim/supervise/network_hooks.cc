@@ -49,6 +49,22 @@ Result<std::unique_ptr<NetworkHooks>> NetworkHooks::attach(
   return self;
 }
 
+Status NetworkHooks::usable(const std::vector<NetworkProgram>& programs) {
+  const auto own = oci::read_file("/proc/self/cgroup");
+  if (!own || ("\n" + *own).find("\n0::") == std::string::npos)
+    return fail(Code::Unavailable, "there are no version 2 cgroups");
+  const auto state = bpf::make_state();
+  if (!state) return fail(Error(state.error()));
+  const auto ring = bpf::make_ring(kRingBytes);
+  if (!ring) return fail(Error(ring.error()));
+  for (const NetworkProgram& program : programs) {
+    if (is_unix(program)) continue;
+    if (auto loaded = bpf::load(program, state->raw(), ring->raw()); !loaded)
+      return fail(std::move(loaded.error()));
+  }
+  return {};
+}
+
 Status NetworkHooks::add(const NetworkProgram& program) {
   auto loaded = bpf::load(program, state_map_.raw(), ring_.raw());
   if (!loaded) return fail(std::move(loaded.error()));

@@ -18,6 +18,10 @@ class NetworkHooks {
   static Result<std::unique_ptr<NetworkHooks>> attach(
       const std::string& folder, const std::vector<policies::NetworkProgram>& programs);
 
+  // Whether attach() would succeed on a cgroup of its own: the node has such cgroups, and its
+  // kernel takes the programs.
+  static Status usable(const std::vector<policies::NetworkProgram>& programs);
+
   void enter(policies::Phase phase) { state_.enter(phase); }
 
   // Puts back what somebody has detached; true: there was something.

@@ -70,6 +70,15 @@ std::string find_hook(const oci::NodeConfig& config) {
   return path.starts_with('/') && ::access(path.c_str(), X_OK) == 0 ? path : std::string();
 }
 
+// Sessions are let through by the programs: where they are to be reported they must be asked.
+bool left_to_programs(const oci::Selection& selection,
+                      const std::vector<policies::NetworkProgram>& programs) {
+  return selection.mode == policies::Mode::Enforce && !programs.empty() &&
+         selection.policy.sessions() == policies::Sessions::Allow &&
+         policies::leaves_addresses_to_programs(selection.policy) &&
+         NetworkHooks::usable(programs).has_value();
+}
+
 hooks::Adopt adoption(const NewContainer& container, const oci::Spec& spec,
                       const oci::Selection& selection) {
   hooks::Adopt message;
@@ -121,10 +130,11 @@ Result<std::unique_ptr<Guarded>> SupervisedGuard::guard(const NewContainer& cont
   oci::RewriteInput input;
   input.mode = chosen.mode;
   input.arch = kArch;
-  input.plan = policies::compile(chosen.policy, chosen.mode);
   if (chosen.mode == policies::Mode::Enforce) input.known_calls = oci::known_calls(kArch);
   auto programs = policies::network_programs(chosen.policy, chosen.mode);
   if (!programs) return fail(std::move(programs.error()));
+  const bool unasked = left_to_programs(chosen, *programs);
+  input.plan = policies::compile(chosen.policy, chosen.mode, unasked);
   input.listener_path = hooks::listener_path(config_.state_dir, container.ns, container.id);
   if (input.listener_path.size() > kMaxSocketPath)
     return fail(Code::FailedPrecondition,
@@ -164,7 +174,8 @@ Result<std::unique_ptr<Guarded>> SupervisedGuard::guard(const NewContainer& cont
                    std::move(places->held),
                    std::move(*programs),
                    policies::tells_addresses_apart(chosen.policy),
-                   policies::must_hold_unix(chosen.policy)};
+                   policies::must_hold_unix(chosen.policy),
+                   unasked};
   const auto kill = [this](const std::string& id) {
     if (actions_.kill) actions_.kill(id);
   };

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "policies/network_program.h"
 #include "tests/support/policies.h"
 
 namespace moat::policies {
@@ -56,6 +57,48 @@ TEST(Compile, LeavesEverythingAloneWhenOff) {
   for (const CallPlan& plan : compile(test::closed_policy(), Mode::Off))
     EXPECT_TRUE(plan.barred == Treatment::Allow && plan.rest == Treatment::Allow)
         << plan.call->name;
+}
+
+TEST(Compile, DoesNotAskWhereToIfTheProgramsAloneDecide) {
+  struct Row {
+    const char* access;  // in every phase but `init`
+    bool left;
+  };
+  for (const Row& row :
+       {Row{R"(["10.0.0.0/8:443", "unix:*"])", true}, Row{R"(["*"])", true},
+        // The names of Unix sockets, quiet ones among them, are only known to who reads them.
+        Row{R"(["10.0.0.0/8:443"])", false}, Row{R"(["unix:*"])", false}, Row{"[]", false}}) {
+    SCOPED_TRACE(row.access);
+    std::string text =
+        "apiVersion: moat.dev/v1alpha1\nkind: LifecyclePolicy\nmetadata: {name: t}\nspec:\n"
+        "  phases:\n    init: {network: {access: [\"*\"]}}\n";
+    for (const char* phase : {"load", "warmup", "serve", "reload", "train", "shutdown"})
+      text += std::string("    ") + phase + ": {network: {access: " + row.access + "}}\n";
+    const Policy policy = test::policy_from(text);
+    EXPECT_EQ(leaves_addresses_to_programs(policy), row.left);
+    const bool open = row.access == std::string_view(R"(["*"])");
+    for (const char* name : {"connect", "sendto", "sendmsg", "sendmmsg"}) {
+      const auto held = plan_of(compile(policy, Mode::Enforce, true), name).rest;
+      EXPECT_EQ(held, row.left ? Treatment::Allow : Treatment::Notify) << name;
+      const auto alone = treatment(policy, Mode::Enforce, name);
+      EXPECT_EQ(alone, open ? Treatment::Allow : Treatment::Notify) << name;
+    }
+    EXPECT_EQ(plan_of(compile(policy, Mode::Enforce, true), "socket").rest, Treatment::Notify);
+  }
+}
+
+TEST(Compile, AsksInAllPhasesIfOneOfThemDoesNotLeaveItToThePrograms) {
+  const Policy policy = test::policy_from(R"(
+apiVersion: moat.dev/v1alpha1
+kind: LifecyclePolicy
+metadata: {name: t}
+spec:
+  extends: [builtin/python]
+  phases:
+    serve: {network: {access: ["+", "10.0.0.0/8:443", "unix:*"]}}
+)");
+  EXPECT_FALSE(leaves_addresses_to_programs(policy));
+  EXPECT_EQ(plan_of(compile(policy, Mode::Enforce, true), "connect").rest, Treatment::Notify);
 }
 
 // One phase that says no is enough for a question in all of them: the filter cannot change.

@@ -76,7 +76,7 @@ std::size_t ObjectGroup::read(Journal& journal, const Handler& handle) {
     open.tid = event->pid;
     open.exec = (event->mask & FAN_OPEN_EXEC_PERM) != 0;
     open.path = path_of(event->fd);
-    handle(open, HeldEvent(group_.raw(), held));
+    handle(std::move(open), HeldEvent(group_.raw(), held));
   }
   // What the buffer holds is in flight, whoever looks: no second word says how much of it is.
   std::memset(page.events.data(), 0, static_cast<std::size_t>(n));

@@ -39,7 +39,7 @@ struct OpenEvent {
 
 class ObjectGroup {
  public:
-  using Handler = std::function<void(const OpenEvent&, HeldEvent)>;
+  using Handler = std::function<void(OpenEvent, HeldEvent)>;
 
   ObjectGroup(UniqueFd group, std::uint32_t number) : group_(std::move(group)), number_(number) {}
 

@@ -9,8 +9,9 @@ constexpr int kMaxDepth = 64;  // of the process tree above a session's process
 }
 
 void Watched::on_opens() {
-  group_->read(parts_.journal,
-               [this](const OpenEvent& event, HeldEvent held) { on_open(event, std::move(held)); });
+  group_->read(parts_.journal, [this](OpenEvent event, HeldEvent held) {
+    on_open(std::move(event), std::move(held));
+  });
 }
 
 bool Watched::is_model(const std::string& path) const {
@@ -26,15 +27,20 @@ const Watched::Ear* Watched::session_of(pid_t pid) const {
   return nullptr;
 }
 
-void Watched::on_open(const OpenEvent& seen, HeldEvent held) {
+void Watched::on_open(OpenEvent event, HeldEvent held) {
   ++tally_->open_events;
-  OpenEvent event = seen;
-  event.path = below_root(std::move(event.path), root_);
+  if (!root_.empty()) event.path = below_root(std::move(event.path), root_);
+  if (allowed_opens_.knows(lifecycle_.phase(), event.path, event.exec)) {
+    ++tally_->phase_opens;
+    std::move(held).allow();
+    return;
+  }
   // In `init` only the model mounts are marked, so an event is a model's whatever its name says.
   const bool model = lifecycle_.phase() == policies::Phase::Init || is_model(event.path);
   const policies::OpenFacts facts{event.path, event.exec};
   // Whoever asks: what the phase allows and is no model needs no look at the asker.
   if (!model && decide(policy_, lifecycle_.phase(), facts).allowed) {
+    allowed_opens_.add(lifecycle_.phase(), event.path, event.exec);
     ++tally_->phase_opens;
     std::move(held).allow();
     return;

@@ -5,6 +5,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "oci/sys.h"
@@ -46,6 +47,7 @@ void Watched::on_listener(Ears::iterator ear, std::uint32_t events) {
   if ((events & EPOLLIN) != 0) {
     auto slot = ear->listener->receive(parts_.journal);
     if (slot) {
+      parts_.loop.favour(ear->listener->fd());
       on_question(*ear, Pending(ear->listener, *slot));
       return;
     }
@@ -82,13 +84,24 @@ void Watched::on_question(Ear& ear, Pending pending) {
     return;
   }
   if (!ear.session) ++tally_->phase_notifications;
+  const policies::Phase phase = lifecycle_.phase();
+  CallMemo::Registers registers{};
+  std::ranges::copy(pending.question().data.args, registers.begin());
+  if (allowed_calls_.knows(phase, *row, registers)) {
+    std::move(pending).go_on();
+    return;
+  }
   // Where the phase allows the class whatever the arguments say, nothing need be read.
   const policies::CallFacts bare = facts(*row, pending.question(), nullptr);
-  const policies::Decision decision = decide(policy_, lifecycle_.phase(), bare);
+  const policies::Decision decision = decide(policy_, phase, bare);
   if (decision.allowed || !has_claims(*row)) {
+    // What is more than an answer, a trigger or a name to remember, is done each time.
+    if (decision.allowed && row->tier != policies::Tier::Trigger &&
+        decision.object.type != policies::ObjectType::Address)
+      allowed_calls_.add(phase, *row, registers);
     const bool listens = decision.allowed && row->tier == policies::Tier::Trigger && !ear.session;
     const seccomp_notif question = pending.question();
-    conclude(std::move(pending), bare, nullptr, asker_of(&ear));
+    conclude(std::move(pending), decision, {*row, nullptr}, asker_of(&ear));
     if (listens) noticed_listen(question);
     return;
   }
@@ -150,19 +163,18 @@ void Watched::read_and_decide(Pending pending, const SyscallRow& row, const Aske
   const auto tid = static_cast<pid_t>(pending.question().pid);
   const ReadRequest request{tid, &row, facts_of(row, pending.question(), nullptr).args};
   auto held = std::make_shared<Pending>(std::move(pending));
-  parts_.reader.read(request,
-                     [this, alive = alive_, held, &row, asker](std::optional<Claims> claims) {
-                       if (!*alive) return;
-                       Claims read = claims.value_or(Claims{});
-                       if (!claims) {
-                         read.unreadable = true;
-                         health("warning", "an argument could not be read in time");
-                       }
-                       if (!held->still_waiting())
-                         return;  // gone: what was read may be another process's
-                       const policies::CallFacts said = facts(row, held->question(), &read);
-                       conclude(std::move(*held), said, &read, asker);
-                     });
+  parts_.reader.read(
+      request, [this, alive = alive_, held, &row, asker](std::optional<Claims> claims) {
+        if (!*alive) return;
+        Claims read = claims.value_or(Claims{});
+        if (!claims) {
+          read.unreadable = true;
+          health("warning", "an argument could not be read in time");
+        }
+        if (!held->still_waiting()) return;  // gone: what was read may be another process's
+        const policies::CallFacts said = facts(row, held->question(), &read);
+        conclude(std::move(*held), decide(policy_, lifecycle_.phase(), said), {row, &read}, asker);
+      });
 }
 
 policies::CallFacts Watched::facts(const SyscallRow& row, const seccomp_notif& question,
@@ -177,9 +189,8 @@ policies::CallFacts Watched::facts(const SyscallRow& row, const seccomp_notif& q
   return facts;
 }
 
-void Watched::conclude(Pending pending, const policies::CallFacts& facts, const Claims* claims,
+void Watched::conclude(Pending pending, const policies::Decision& decision, const Asked& asked,
                        const Asker& asker) {
-  const policies::Decision decision = decide(policy_, lifecycle_.phase(), facts);
   const policies::Outcome outcome = policies::outcome(policy_, asker.mode, decision);
   const auto tid = static_cast<pid_t>(pending.question().pid);
   if (decision.quiet) ++tally_->quiet;
@@ -188,12 +199,12 @@ void Watched::conclude(Pending pending, const policies::CallFacts& facts, const 
     remember_caller(tid);
   if (outcome.report != policies::Report::Nothing && !told_by_kernel(decision, asker)) {
     policies::Event event = blank(policies::EventKind::Violation);
-    event.syscall = facts.call->name;
+    event.syscall = asked.call.name;
     event.exec_id = asker.exec_id;
-    event.claimed = claims != nullptr;
-    if (claims != nullptr && !claims->argv.empty()) {
+    event.claimed = asked.claims != nullptr;
+    if (asked.claims != nullptr && !asked.claims->argv.empty()) {
       event.process.emplace();
-      event.process->argv = claims->argv;
+      event.process->argv = asked.claims->argv;
     }
     report(decision, outcome, tid, std::move(event));
   }

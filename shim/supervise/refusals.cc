@@ -32,6 +32,7 @@ void Watched::network(const hooks::Network& message, std::vector<UniqueFd> fds) 
   const Status reading = read_records(std::move(fds));
   if (!reading) health("warning", "refused addresses are not reported: " + reading.error().what);
   kernel_holds_ = message.holds;
+  allowed_calls_.forget();
 }
 
 Status Watched::read_records(std::vector<UniqueFd> fds) {

@@ -18,6 +18,7 @@
 #include "shim/supervise/event_log.h"
 #include "shim/supervise/journal.h"
 #include "shim/supervise/listener.h"
+#include "shim/supervise/memo.h"
 #include "shim/supervise/objects.h"
 #include "shim/supervise/process.h"
 #include "shim/supervise/record_ring.h"
@@ -83,7 +84,12 @@ class Watched {
   void on_question(Ear& ear, Pending pending);
   bool still_bootstrap(Ear& ear, const policies::SyscallRow* row, Pending& pending);
   void read_and_decide(Pending pending, const policies::SyscallRow& row, const Asker& asker);
-  void conclude(Pending pending, const policies::CallFacts& facts, const Claims* claims,
+  // What was asked, and what was read of it, if anything was.
+  struct Asked {
+    const policies::SyscallRow& call;
+    const Claims* claims;
+  };
+  void conclude(Pending pending, const policies::Decision& decision, const Asked& asked,
                 const Asker& asker);
   void open_session(Ear& ear, Pending pending, const policies::SyscallRow& row);
   void noticed_listen(const seccomp_notif& question);
@@ -93,7 +99,7 @@ class Watched {
 
   // opens.cc: the fanotify side
   void on_opens();
-  void on_open(const OpenEvent& event, HeldEvent held);
+  void on_open(OpenEvent event, HeldEvent held);
   void conclude(const OpenEvent& event, HeldEvent held, const Asker& asker);
   [[nodiscard]] bool is_model(const std::string& path) const;
   [[nodiscard]] const Ear* session_of(pid_t pid) const;
@@ -145,6 +151,8 @@ class Watched {
   std::string root_;  // what the kernel puts before the container's paths: see process.h
   Ending ending_;
   std::vector<std::pair<OpenEvent, HeldEvent>> held_;
+  OpenMemo allowed_opens_;  // none of them a model's
+  CallMemo allowed_calls_;
   std::vector<std::function<void()>> on_entered_;
   oci::Loop::TimerId timer_ = 0;
   oci::Loop::TimerId transition_timer_ = 0;

@@ -1,5 +1,6 @@
 #include "oci/loop.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/epoll.h>
 #include <unistd.h>
@@ -117,6 +118,93 @@ TEST_F(LoopTest, RunSurvivesAFloodOfOutput) {
   const RunResult result = run_to_end(*loop, shell("head -c 1000000 /dev/zero; exit 5"));
   EXPECT_EQ(result.exit.status, 5);
   EXPECT_EQ(result.output.size(), 64U << 10);
+}
+
+struct FavouredTest : LoopTest {
+  int asked[2], other[2];
+  int answers = 0;
+
+  void SetUp() override {
+    ASSERT_EQ(::pipe2(asked, O_NONBLOCK), 0);
+    ASSERT_EQ(::pipe2(other, O_NONBLOCK), 0);
+    ASSERT_TRUE(loop->watch(asked[0], EPOLLIN, [this](std::uint32_t events) { on_asked(events); }));
+    loop->after(std::chrono::seconds(5), [this] { loop->stop(); });
+  }
+  void on_asked(std::uint32_t events) {
+    if ((events & EPOLLIN) == 0) return loop->stop();  // hung up
+    char byte = 0;
+    EXPECT_EQ(::read(asked[0], &byte, 1), 1);
+    ++answers;
+    loop->favour(asked[0]);
+  }
+  void TearDown() override {
+    for (const int fd : {asked[0], other[0], other[1]}) ::close(fd);
+  }
+};
+
+TEST_F(FavouredTest, WhoIsFavouredDoesNotStarveTheRest) {
+  bool heard = false;
+  ASSERT_TRUE(loop->watch(other[0], EPOLLIN, [&](std::uint32_t) {
+    heard = true;
+    loop->stop();
+  }));
+  loop->post([&] {
+    loop->favour(asked[0]);
+    (void)!::write(asked[1], std::string(1000, 'x').data(), 1000);
+    (void)!::write(other[1], "y", 1);
+  });
+  loop->run();
+  EXPECT_TRUE(heard);
+  EXPECT_LT(answers, 1000);
+  ::close(asked[1]);
+}
+
+TEST_F(FavouredTest, TimersAndTheEndOfTheDescriptorAreHeard) {
+  loop->favour(asked[0]);
+  loop->after(std::chrono::milliseconds(5), [&] { (void)!::write(asked[1], "x", 1); });
+  loop->after(std::chrono::milliseconds(20), [&] { ::close(asked[1]); });
+  const std::int64_t before = monotonic_ms();
+  loop->run();
+  EXPECT_EQ(answers, 1);
+  EXPECT_LT(monotonic_ms() - before, 4000);
+}
+
+TEST_F(FavouredTest, IsQuietWhileItsEventsAreOffAndForgottenLikeAnyOther) {
+  loop->favour(asked[0]);
+  ASSERT_TRUE(loop->change(asked[0], 0));
+  (void)!::write(asked[1], "xx", 2);
+  loop->after(std::chrono::milliseconds(10), [&] {
+    EXPECT_EQ(answers, 0);
+    ASSERT_TRUE(loop->change(asked[0], EPOLLIN));
+  });
+  loop->after(std::chrono::milliseconds(30), [&] {
+    EXPECT_EQ(answers, 2);
+    loop->forget(asked[0]);
+    (void)!::write(asked[1], "x", 1);
+  });
+  loop->after(std::chrono::milliseconds(40), [&] { loop->stop(); });
+  loop->run();
+  EXPECT_EQ(answers, 2);
+  ::close(asked[1]);
+}
+
+TEST_F(FavouredTest, WhoIsFavouredNoMoreIsHeardAsBefore) {
+  int more = 0;
+  ASSERT_TRUE(loop->watch(other[0], EPOLLIN, [&](std::uint32_t) {
+    char byte = 0;
+    EXPECT_EQ(::read(other[0], &byte, 1), 1);
+    ++more;
+    loop->favour(other[0]);
+  }));
+  for (int i = 0; i < 10; ++i) {
+    loop->after(std::chrono::milliseconds(2 * i), [&] { (void)!::write(asked[1], "x", 1); });
+    loop->after(std::chrono::milliseconds(2 * i + 1), [&] { (void)!::write(other[1], "y", 1); });
+  }
+  loop->after(std::chrono::milliseconds(60), [&] { loop->stop(); });
+  loop->run();
+  EXPECT_EQ(answers, 10);
+  EXPECT_EQ(more, 10);
+  ::close(asked[1]);
 }
 
 TEST_F(LoopTest, RunKillsWhatDoesNotEnd) {

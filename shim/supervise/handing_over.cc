@@ -16,7 +16,7 @@ void GuardedContainer::keep(hooks::Listen message, UniqueFd listener) {
   if (message.pid > 0) {
     // It waits for its first answer, so it is what it was when it installed the filter.
     message.start_time = oci::start_time_of(message.pid);
-    message.runtime_exe = exe_file_of(message.pid);
+    message.runtime_exe = program_of(message.pid);
   }
   if (auto sent = link_.send(message, {listener.raw()}); !sent)
     log_warning("a seccomp listener waits for the next supervisor",

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "oci/sha256.h"
 #include "oci/sys.h"
 
 namespace moat::shim {
@@ -82,6 +83,15 @@ std::string exe_file_of(pid_t pid) {
     return {};
   return std::to_string(file.stx_dev_major) + ":" + std::to_string(file.stx_dev_minor) + ":" +
          std::to_string(file.stx_ino);
+}
+
+// A container's program may be the runtime's own file once more (/proc/self/exe in the image), with
+// libraries of the image in it. What the kernel tells a program at its start holds addresses it has
+// just chosen at random.
+std::string program_of(pid_t pid) {
+  const std::string file = exe_file_of(pid);
+  const std::string vector = read(pid, "auxv");
+  return file.empty() || vector.empty() ? std::string() : file + ":" + oci::sha256_hex(vector);
 }
 
 std::string cgroups_of(pid_t pid) {

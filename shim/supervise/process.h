@@ -15,7 +15,9 @@ pid_t thread_group_of(pid_t tid);    // 0: gone
 pid_t parent_of(pid_t pid);          // 0: gone
 std::string exe_of(pid_t pid);       // link text; empty: gone
 std::string exe_file_of(pid_t pid);  // which file that is, whatever its name; empty: gone
-std::string cgroups_of(pid_t pid);   // the text of /proc/PID/cgroup
+// Which execution of it: another one of the same file differs. Empty: cannot be told.
+std::string program_of(pid_t pid);
+std::string cgroups_of(pid_t pid);  // the text of /proc/PID/cgroup
 
 // Whether `number` is what the thread, or its process, is called in the innermost PID namespace it
 // is in. Both numbers are taken for as long as it waits for us; no other's is.

@@ -70,7 +70,7 @@ void Watched::on_question(Ear& ear, Pending pending) {
   if (ear.pid == 0) {  // where the runtime did not say: who asks first is its own init
     ear.pid = thread_group_of(static_cast<pid_t>(pending.question().pid));
     ear.start_time = oci::start_time_of(ear.pid);
-    ear.runtime_exe = exe_file_of(ear.pid);
+    ear.runtime_exe = program_of(ear.pid);
   }
   const SyscallRow* row = row_of(pending.question());
   if (still_bootstrap(ear, row, pending)) return;
@@ -117,14 +117,16 @@ Watched::Asker Watched::asker_of(const Ear* session) const {
 }
 
 // Until its first execve has taken effect the task is the runtime's init: trusted code that blocks
-// `runc create` if it is not let through. Consumes the question when it says yes.
+// `runc create` if it is not let through; not its children. Consumes the question when it says yes.
 bool Watched::still_bootstrap(Ear& ear, const SyscallRow* row, Pending& pending) {
   if (!ear.bootstrap) return false;
-  if (ear.runtime_exe.empty() || exe_file_of(ear.pid) != ear.runtime_exe) {
+  if (ear.runtime_exe.empty() || program_of(ear.pid) != ear.runtime_exe ||
+      oci::start_time_of(ear.pid) != ear.start_time) {
     ear.bootstrap = false;
     return false;
   }
-  if (row != nullptr && is_exec(*row) && ear.session && !ear.session_told) {
+  if (thread_group_of(static_cast<pid_t>(pending.question().pid)) != ear.pid) return false;
+  if (row != nullptr && is_exec(*row) && ear.session) {
     open_session(ear, std::move(pending), *row);
     return true;
   }
@@ -132,10 +134,17 @@ bool Watched::still_bootstrap(Ear& ear, const SyscallRow* row, Pending& pending)
   return true;
 }
 
+// A signal makes the runtime ask again: told once, answered alike each time.
 void Watched::open_session(Ear& ear, Pending pending, const SyscallRow& row) {
-  ear.session_told = true;
   const bool denied =
       policy_.sessions() == policies::Sessions::Deny && adopted_.mode == policies::Mode::Enforce;
+  if (std::exchange(ear.session_told, true)) {
+    if (denied)
+      std::move(pending).refuse(EACCES);
+    else
+      std::move(pending).go_on();
+    return;
+  }
   const ReadRequest request{ear.pid, &row, facts_of(row, pending.question(), nullptr).args};
   auto held = std::make_shared<Pending>(std::move(pending));
   parts_.reader.read(request, [this, alive = alive_, held, denied, pid = ear.pid,

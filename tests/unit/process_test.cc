@@ -1,7 +1,11 @@
 #include "shim/supervise/process.h"
 
 #include <gtest/gtest.h>
+#include <sys/ptrace.h>
+#include <sys/wait.h>
 #include <unistd.h>
+
+#include <csignal>
 
 namespace moat::shim {
 namespace {
@@ -55,9 +59,33 @@ TEST(Process, DescribesThisOne) {
   EXPECT_FALSE(info.comm.empty());
 }
 
+TEST(Process, AnotherExecutionOfTheSameFileIsAnotherProgram) {
+  int go[2];
+  ASSERT_EQ(::pipe(go), 0);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    char c = 0;
+    (void)!::read(go[0], &c, 1);
+    ::execl("/proc/self/exe", "moat_unit", "--gtest_list_tests", nullptr);
+    ::_exit(1);
+  }
+  EXPECT_EQ(program_of(child), program_of(::getpid())) << "a fork is none";
+  EXPECT_EQ(exe_file_of(child), exe_file_of(::getpid()));
+  ::ptrace(PTRACE_SEIZE, child, nullptr, PTRACE_O_TRACEEXEC);
+  ASSERT_EQ(::write(go[1], "g", 1), 1);
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  ASSERT_TRUE(WIFSTOPPED(status)) << "it has executed itself again";
+  EXPECT_EQ(exe_file_of(child), exe_file_of(::getpid()));
+  EXPECT_NE(program_of(child), program_of(::getpid()));
+  ::kill(child, SIGKILL);
+  ::waitpid(child, &status, 0);
+}
+
 TEST(Process, OfNobodyIsEmptyNotACrash) {
   EXPECT_EQ(thread_group_of(0x3ffffff), 0);
   EXPECT_EQ(describe(0x3ffffff).host_pid, 0);
+  EXPECT_EQ(program_of(0x3ffffff), "");
 }
 
 }  // namespace

@@ -67,15 +67,15 @@ Decision by_action(const Boundary& boundary, const CallFacts& facts) {
 }
 
 // A kernel opens a program's dynamic loader as it opens the program: with an exec event. It is a
-// library here, not a program of its own; decide_exec refuses who asks for it by name.
+// library then; by itself it would run any readable file, under whatever name it was asked for.
 bool is_loader(std::string_view path) {
   const std::string_view name = path.substr(path.rfind('/') + 1);
   return name.starts_with("ld-") && name.find(".so") != std::string_view::npos;
 }
 
 Decision decide_program(const Boundary& boundary, const OpenFacts& facts) {
-  const bool loads = !boundary.programs.empty() && is_loader(facts.path) &&
-                     boundary.exec_files.contains(facts.path);
+  const bool loads =
+      facts.interpreter && is_loader(facts.path) && boundary.exec_files.contains(facts.path);
   Decision decision = verdict(loads || boundary.programs.contains(facts.path), Action::ProcessExec,
                               {ObjectType::Exec, facts.path});
   return hushed(std::move(decision), boundary.quiet_programs.contains(facts.path), ENOENT);

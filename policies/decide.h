@@ -44,6 +44,7 @@ struct CallFacts {
 struct OpenFacts {
   std::string path;  // of the event's descriptor, as seen in the container
   bool exec = false;
+  bool interpreter = false;  // for a program that was let through in the same execve
 };
 
 struct Decision {

@@ -16,15 +16,15 @@
 
 namespace moat::shim {
 
-// Opens whose file the phase allows to everybody.
+// Opens for reading whose file the phase allows to everybody.
 class OpenMemo {
  public:
-  [[nodiscard]] bool knows(policies::Phase phase, std::string_view path, bool exec) const {
+  [[nodiscard]] bool knows(policies::Phase phase, std::string_view path) const {
     const Entry& entry = entries_[place_of(path)];
-    return entry.used && entry.phase == phase && entry.exec == exec && entry.path == path;
+    return entry.used && entry.phase == phase && entry.path == path;
   }
-  void add(policies::Phase phase, std::string_view path, bool exec) {
-    if (path.size() <= kMaxPath) entries_[place_of(path)] = {true, phase, exec, std::string(path)};
+  void add(policies::Phase phase, std::string_view path) {
+    if (path.size() <= kMaxPath) entries_[place_of(path)] = {true, phase, std::string(path)};
   }
 
  private:
@@ -34,7 +34,6 @@ class OpenMemo {
   struct Entry {
     bool used = false;
     policies::Phase phase{};
-    bool exec = false;
     std::string path;
   };
   static std::size_t place_of(std::string_view path) {

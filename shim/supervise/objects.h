@@ -34,7 +34,8 @@ class HeldEvent {
 struct OpenEvent {
   pid_t tid = 0;
   bool exec = false;
-  std::string path;  // as seen in the container
+  bool interpreter = false;  // opened by the kernel for the program whose exec event came before
+  std::string path;          // as seen in the container
 };
 
 class ObjectGroup {

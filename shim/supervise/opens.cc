@@ -5,8 +5,9 @@
 namespace moat::shim {
 
 namespace {
-constexpr int kMaxDepth = 64;  // of the process tree above a session's process
-}
+constexpr int kMaxDepth = 64;                 // of the process tree above a session's process
+constexpr std::size_t kMaxExecuting = 16384;  // static programs stay until their thread's next one
+}  // namespace
 
 void Watched::on_opens() {
   group_->read(parts_.journal, [this](OpenEvent event, HeldEvent held) {
@@ -30,38 +31,41 @@ const Watched::Ear* Watched::session_of(pid_t pid) const {
 void Watched::on_open(OpenEvent event, HeldEvent held) {
   ++tally_->open_events;
   if (!root_.empty()) event.path = below_root(std::move(event.path), root_);
-  if (allowed_opens_.knows(lifecycle_.phase(), event.path, event.exec)) {
+  if (!event.exec && allowed_opens_.knows(lifecycle_.phase(), event.path)) {
     ++tally_->phase_opens;
     std::move(held).allow();
     return;
   }
+  event.interpreter = event.exec && executing_.erase(event.tid) != 0;
   // In `init` only the model mounts are marked, so an event is a model's whatever its name says.
   const bool model = lifecycle_.phase() == policies::Phase::Init || is_model(event.path);
-  const policies::OpenFacts facts{event.path, event.exec};
+  const policies::OpenFacts facts{event.path, event.exec, event.interpreter};
   // Whoever asks: what the phase allows and is no model needs no look at the asker.
   if (!model && decide(policy_, lifecycle_.phase(), facts).allowed) {
-    allowed_opens_.add(lifecycle_.phase(), event.path, event.exec);
+    if (!event.exec) allowed_opens_.add(lifecycle_.phase(), event.path);
     ++tally_->phase_opens;
-    std::move(held).allow();
+    let_through(event, std::move(held));
     return;
   }
   const pid_t pid = thread_group_of(event.tid);
-  if (!membership_.contains(cgroups_of(event.tid)) ||
-      is_runtime_bootstrap(pid, parts_.shim, membership_)) {
+  const std::string cgroups = cgroups_of(event.tid);
+  // Gone, and then nobody hears it; or we could not look, for want of a descriptor: no stranger.
+  if (cgroups.empty()) {
+    if (model && adopted_.mode == policies::Mode::Enforce)
+      std::move(held).deny();
+    else
+      conclude(event, std::move(held), asker_of(nullptr));
+    return;
+  }
+  if (!membership_.contains(cgroups) || is_runtime_bootstrap(pid, parts_.shim, membership_)) {
     ++tally_->strangers;
     std::move(held).allow();
     return;
   }
   const Ear* session = session_of(pid);
-  if (session != nullptr) {
-    if (policy_.sessions() == policies::Sessions::Allow)
-      std::move(held).allow();
-    else
-      conclude(event, std::move(held), asker_of(session));
-    return;
-  }
-  ++tally_->phase_opens;
-  if (model) {
+  if (session == nullptr) ++tally_->phase_opens;
+  // Also for a session: from its first open on untrusted bytes are inside, whoever holds them.
+  if (model && (session == nullptr || lifecycle_.phase() == policies::Phase::Init)) {
     step(policies::ModelOpened{});
     // The open waits until the boundary of `load` is in force: from here on untrusted bytes are in.
     if (lifecycle_.pending() && lifecycle_.phase() == policies::Phase::Init) {
@@ -74,11 +78,27 @@ void Watched::on_open(OpenEvent event, HeldEvent held) {
       return;
     }
   }
-  conclude(event, std::move(held), asker_of(nullptr));
+  answer(event, std::move(held), session);
+}
+
+// Of an execve that was asked about, what follows a program is what the kernel opens for it.
+void Watched::let_through(const OpenEvent& event, HeldEvent held) {
+  if (event.exec && !event.interpreter) {
+    if (executing_.size() >= kMaxExecuting) executing_.clear();  // their loaders are refused
+    executing_.insert(event.tid);
+  }
+  std::move(held).allow();
+}
+
+void Watched::answer(const OpenEvent& event, HeldEvent held, const Ear* session) {
+  if (session != nullptr && policy_.sessions() == policies::Sessions::Allow)
+    std::move(held).allow();
+  else
+    conclude(event, std::move(held), asker_of(session));
 }
 
 void Watched::conclude(const OpenEvent& event, HeldEvent held, const Asker& asker) {
-  const policies::OpenFacts facts{event.path, event.exec};
+  const policies::OpenFacts facts{event.path, event.exec, event.interpreter};
   const policies::Decision decision = decide(policy_, lifecycle_.phase(), facts);
   const policies::Outcome outcome = policies::outcome(policy_, asker.mode, decision);
   if (decision.quiet) ++tally_->quiet;
@@ -91,7 +111,7 @@ void Watched::conclude(const OpenEvent& event, HeldEvent held, const Asker& aske
   // The kernel does not say whether it still waits: then at least nobody else's process dies.
   punish(outcome.verdict, event.tid, [&] { return membership_.contains(cgroups_of(event.tid)); });
   if (std::holds_alternative<policies::Continue>(outcome.verdict))
-    std::move(held).allow();
+    let_through(event, std::move(held));
   else
     std::move(held).deny();
 }
@@ -100,7 +120,7 @@ void Watched::release_held(bool allowed) {
   if (allowed && lifecycle_.pending() && lifecycle_.phase() == policies::Phase::Init) return;
   for (auto& [event, held] : std::exchange(held_, {})) {
     if (allowed)
-      conclude(event, std::move(held), asker_of(nullptr));
+      answer(event, std::move(held), session_of(thread_group_of(event.tid)));
     else
       std::move(held).deny();
   }

@@ -21,6 +21,13 @@ namespace {
 // The journal is full: the kernel keeps the rest queued, we look again after this.
 constexpr std::chrono::milliseconds kBreath{5};
 
+// What is more than an answer, a trigger or a name to remember, is done each time; whom a signal is
+// for depends on who sends it.
+bool is_told_by_registers(const SyscallRow& row, const policies::Decision& decision) {
+  return row.tier != policies::Tier::Trigger && row.action != policies::Action::ProcessCross &&
+         decision.object.type != policies::ObjectType::Address;
+}
+
 bool is_exec(const SyscallRow& row) {
   return row.name == "execve" || row.name == "execveat";
 }
@@ -73,6 +80,8 @@ void Watched::on_question(Ear& ear, Pending pending) {
     ear.runtime_exe = program_of(ear.pid);
   }
   const SyscallRow* row = row_of(pending.question());
+  // What follows is this execve's, and no earlier one's that failed half way.
+  if (row != nullptr && is_exec(*row)) executing_.erase(static_cast<pid_t>(pending.question().pid));
   if (still_bootstrap(ear, row, pending)) return;
   if (row == nullptr) {
     health("warning", "a call that is not in the table was refused");
@@ -95,9 +104,7 @@ void Watched::on_question(Ear& ear, Pending pending) {
   const policies::CallFacts bare = facts(*row, pending.question(), nullptr);
   const policies::Decision decision = decide(policy_, phase, bare);
   if (decision.allowed || !has_claims(*row)) {
-    // What is more than an answer, a trigger or a name to remember, is done each time.
-    if (decision.allowed && row->tier != policies::Tier::Trigger &&
-        decision.object.type != policies::ObjectType::Address)
+    if (decision.allowed && is_told_by_registers(*row, decision))
       allowed_calls_.add(phase, *row, registers);
     const bool listens = decision.allowed && row->tier == policies::Tier::Trigger && !ear.session;
     const seccomp_notif question = pending.question();

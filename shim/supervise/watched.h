@@ -7,6 +7,7 @@
 #include <functional>
 #include <list>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -100,6 +101,8 @@ class Watched {
   // opens.cc: the fanotify side
   void on_opens();
   void on_open(OpenEvent event, HeldEvent held);
+  void let_through(const OpenEvent& event, HeldEvent held);
+  void answer(const OpenEvent& event, HeldEvent held, const Ear* session);
   void conclude(const OpenEvent& event, HeldEvent held, const Asker& asker);
   [[nodiscard]] bool is_model(const std::string& path) const;
   [[nodiscard]] const Ear* session_of(pid_t pid) const;
@@ -153,6 +156,7 @@ class Watched {
   std::vector<std::pair<OpenEvent, HeldEvent>> held_;
   OpenMemo allowed_opens_;  // none of them a model's
   CallMemo allowed_calls_;
+  std::set<pid_t> executing_;  // threads whose last execve was let through as far as its program
   std::vector<std::function<void()>> on_entered_;
   oci::Loop::TimerId timer_ = 0;
   oci::Loop::TimerId transition_timer_ = 0;

@@ -37,6 +37,7 @@ struct Open {
   bool exec;
   Phase phase;
   const char* expected;
+  bool interpreter = false;
 };
 
 class DecideOpen : public testing::TestWithParam<Open> {};
@@ -44,7 +45,8 @@ class DecideOpen : public testing::TestWithParam<Open> {};
 TEST_P(DecideOpen, SaysWhatTheBoundarySays) {
   static const Policy kPolicy = test::policy_from(kText);
   const Open& one = GetParam();
-  EXPECT_EQ(said(decide(kPolicy, one.phase, OpenFacts{one.path, one.exec})), one.expected)
+  EXPECT_EQ(said(decide(kPolicy, one.phase, OpenFacts{one.path, one.exec, one.interpreter})),
+            one.expected)
       << one.path;
 }
 
@@ -64,8 +66,12 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(Open{"/usr/bin/env", true, Phase::Init, "yes"},
                     Open{"/tmp/dropped", true, Phase::Init, "no init.process.exec"},
                     // The kernel opens the loader of an allowed program with an exec event, too.
-                    Open{"/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2", true, Phase::Init, "yes"},
-                    Open{"/tmp/ld-linux.so.2", true, Phase::Init, "no init.process.exec"},
+                    Open{"/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2", true, Phase::Init, "yes",
+                         true},
+                    Open{"/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2", true, Phase::Init,
+                         "no init.process.exec"},
+                    Open{"/tmp/ld-linux.so.2", true, Phase::Init, "no init.process.exec", true},
+                    Open{"/lib/libc.so.6", true, Phase::Init, "no init.process.exec", true},
                     Open{"/lib/libc.so.6", true, Phase::Init, "no init.process.exec"},
                     Open{"/lib/ld-linux.so.2", true, kLoad, "no load.process.exec"},
                     Open{"/usr/bin/uname", true, kLoad, "quiet 2"},

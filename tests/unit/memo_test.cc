@@ -9,26 +9,24 @@ using policies::Phase;
 
 TEST(OpenMemo, KnowsExactlyWhatWasAllowed) {
   OpenMemo memo;
-  memo.add(Phase::Load, "/usr/lib/a.so", false);
-  EXPECT_TRUE(memo.knows(Phase::Load, "/usr/lib/a.so", false));
-  EXPECT_FALSE(memo.knows(Phase::Serve, "/usr/lib/a.so", false)) << "another phase";
-  EXPECT_FALSE(memo.knows(Phase::Load, "/usr/lib/a.so", true)) << "a program is another question";
-  EXPECT_FALSE(memo.knows(Phase::Load, "/usr/lib/a.so/", false));
+  memo.add(Phase::Load, "/usr/lib/a.so");
+  EXPECT_TRUE(memo.knows(Phase::Load, "/usr/lib/a.so"));
+  EXPECT_FALSE(memo.knows(Phase::Serve, "/usr/lib/a.so")) << "another phase";
+  EXPECT_FALSE(memo.knows(Phase::Load, "/usr/lib/a.so/"));
 }
 
 TEST(OpenMemo, KnowsNothingOfAPathThatCouldNotBeRead) {
   const OpenMemo memo;
-  for (const Phase phase : policies::kPhases)
-    for (const bool exec : {false, true}) EXPECT_FALSE(memo.knows(phase, "", exec));
+  for (const Phase phase : policies::kPhases) EXPECT_FALSE(memo.knows(phase, ""));
 }
 
 TEST(OpenMemo, OthersInAPlaceDoNotAnswerForIt) {
   OpenMemo memo;
-  for (int i = 0; i < 10000; ++i) memo.add(Phase::Serve, "/usr/lib/" + std::to_string(i), false);
+  for (int i = 0; i < 10000; ++i) memo.add(Phase::Serve, "/usr/lib/" + std::to_string(i));
   for (int i = 0; i < 10000; ++i)
-    EXPECT_FALSE(memo.knows(Phase::Serve, "/root/.ssh/" + std::to_string(i), false));
-  memo.add(Phase::Serve, std::string(100000, 'a'), false);
-  EXPECT_FALSE(memo.knows(Phase::Serve, std::string(100000, 'a'), false)) << "not kept: too long";
+    EXPECT_FALSE(memo.knows(Phase::Serve, "/root/.ssh/" + std::to_string(i)));
+  memo.add(Phase::Serve, std::string(100000, 'a'));
+  EXPECT_FALSE(memo.knows(Phase::Serve, std::string(100000, 'a'))) << "not kept: too long";
 }
 
 TEST(CallMemo, KnowsExactlyWhatWasAllowed) {

@@ -120,7 +120,8 @@ void GuardedContainer::settle(Status status) {
 Status GuardedContainer::place_marks() {
   auto group = make_group();
   if (!group) return fail(std::move(group.error()));
-  if (auto marked = mark_points(group->raw(), init_, plan_.model_mounts); !marked) return marked;
+  if (auto marked = mark_points(group->raw(), init_, plan_.model_mounts, plan_.islands); !marked)
+    return marked;
   group_ = std::move(*group);
   group_number_ = link_.next_number();
   tell_watch();

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/fanotify.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -15,23 +16,35 @@ namespace {
 
 constexpr std::uint64_t kMask = FAN_OPEN_PERM | FAN_OPEN_EXEC_PERM;
 
+bool holds_files(int mount) {
+  struct stat info {};
+  return ::fstat(mount, &info) == 0 && (S_ISDIR(info.st_mode) || S_ISREG(info.st_mode));
+}
+
 Status mark(int group, int root, const MountEntry& mount) {
   auto fd = open_mount(root, mount);
   if (!fd) return fail(std::move(fd.error()));
+  if (!holds_files(fd->raw())) return {};
   const std::string path = "/proc/self/fd/" + std::to_string(fd->raw());
   if (::fanotify_mark(group, FAN_MARK_ADD | FAN_MARK_MOUNT, kMask, AT_FDCWD, path.c_str()) == 0)
     return {};
   return fail_errno(errno, "permission mark on mount " + mount.point);
 }
 
+// A mount below one with models, or another mount of their folder or of one in it: the same files.
+bool reaches_models(const MountEntry& mount, const MountEntry& models) {
+  return is_below(mount.point, models.point) ||
+         (mount.device == models.device && is_below(mount.root, models.root));
+}
+
 Result<UniqueFd> root_of(pid_t init) {
   return oci::open_file("/proc/" + std::to_string(init) + "/root", O_PATH | O_DIRECTORY);
 }
 
-// Devices are never marked: opening one for the reader could block or have effects.
+// Devices are never marked: opening one for the reader could block or have effects. Each is in the
+// runtime's own /dev, or mounted by itself.
 bool marked(const MountEntry& mount) {
-  if (is_kernel_interface(mount)) return false;
-  return !is_below(mount.point, "/dev") || is_below(mount.point, "/dev/shm");
+  return !is_kernel_interface(mount) && mount.point != "/dev";
 }
 
 }  // namespace
@@ -45,7 +58,8 @@ Result<UniqueFd> make_group() {
   return group;
 }
 
-Status mark_points(int group, pid_t init, const std::vector<std::string>& points) {
+Status mark_points(int group, pid_t init, const std::vector<std::string>& points,
+                   const std::vector<std::string>& islands) {
   auto mounts = mounts_of(init);
   auto root = root_of(init);
   if (!mounts) return fail(std::move(mounts.error()));
@@ -57,6 +71,12 @@ Status mark_points(int group, pid_t init, const std::vector<std::string>& points
     if (found == mounts->rend())
       return fail(Code::NotFound, "no mount at " + point + " in the container");
     if (auto status = mark(group, root->raw(), *found); !status) return status;
+    for (const MountEntry& mount : *mounts) {
+      if (mount.id == found->id || !reaches_models(mount, *found)) continue;
+      if (!marked(mount) || is_covered(*mounts, mount)) continue;
+      if (std::ranges::find(islands, mount.point) != islands.end()) continue;
+      if (auto status = mark(group, root->raw(), mount); !status) return status;
+    }
   }
   return {};
 }

@@ -14,8 +14,10 @@ namespace moat::shim {
 
 Result<UniqueFd> make_group();
 
-// Marks the mounts at exactly these points (the model mounts, while the container is in `init`).
-Status mark_points(int group, pid_t init, const std::vector<std::string>& points);
+// Marks the mounts at these points (the model mounts, while the container is in `init`), and others
+// by which the same files are reached, but for the islands.
+Status mark_points(int group, pid_t init, const std::vector<std::string>& points,
+                   const std::vector<std::string>& islands = {});
 
 // Marks every mount of the container on which files live; kernel interfaces and /dev are left out.
 Status mark_all(int group, pid_t init);

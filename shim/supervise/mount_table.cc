@@ -69,6 +69,8 @@ Result<std::vector<MountEntry>> parse_mountinfo(std::string_view text) {
         std::from_chars(words[0].data(), words[0].data() + words[0].size(), mount.id).ec !=
             std::errc())
       return fail(Code::Internal, "mountinfo: cannot read line '" + std::string(line) + "'");
+    mount.device = std::string(words[2]);
+    mount.root = unescape(words[3]);
     mount.point = unescape(words[4]);
     mount.readonly = has_option(words[5], "ro");
     mount.fstype = std::string(dash[1]);
@@ -89,10 +91,9 @@ bool is_below(std::string_view path, std::string_view folder) {
 }
 
 bool is_kernel_interface(const MountEntry& mount) {
-  constexpr std::array kTypes{"proc",   "sysfs",   "cgroup",     "cgroup2", "devpts",
-                              "mqueue", "debugfs", "securityfs", "bpf",     "tracefs"};
-  if (std::ranges::find(kTypes, mount.fstype) != kTypes.end()) return true;
-  return is_below(mount.point, "/proc") || is_below(mount.point, "/sys");
+  constexpr std::array kTypes{"proc",    "sysfs",      "cgroup", "cgroup2", "devpts",  "mqueue",
+                              "debugfs", "securityfs", "bpf",    "tracefs", "devtmpfs"};
+  return std::ranges::find(kTypes, mount.fstype) != kTypes.end();
 }
 
 bool is_covered(const std::vector<MountEntry>& mounts, const MountEntry& mount) {

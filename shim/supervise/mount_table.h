@@ -19,6 +19,7 @@ struct MountEntry {
   std::string point;  // as seen in the container, unescaped
   std::string fstype;
   bool readonly = false;
+  std::string device{}, root{};  // which file system, and which folder of it
 };
 
 // The text of /proc/PID/mountinfo. Lines that are not understood are an error: guessing which mount
@@ -26,7 +27,8 @@ struct MountEntry {
 Result<std::vector<MountEntry>> parse_mountinfo(std::string_view text);
 Result<std::vector<MountEntry>> mounts_of(pid_t pid);
 
-// Kernel interfaces rather than files: never made read-only, never marked.
+// Kernel interfaces rather than files: never marked. By type: a pod mounts its volumes below /sys
+// and /dev, too.
 bool is_kernel_interface(const MountEntry& mount);
 bool is_procfs(const MountEntry& mount);
 bool is_below(std::string_view path, std::string_view folder);  // or equal

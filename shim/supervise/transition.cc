@@ -44,7 +44,9 @@ constexpr const char* kKeepProc = "--keep-proc";
 bool to_flip(const MountEntry& mount, const std::vector<std::string>& islands) {
   if (mount.readonly) return false;
   if (is_procfs(mount)) return std::ranges::find(islands, kKeepProc) == islands.end();
-  if (is_kernel_interface(mount)) return false;
+  // Terminals are made and handed over in it. All else of the kernel's is flipped, where it is not
+  // read-only from the start: cgroups and devices' settings are ways out, too.
+  if (mount.fstype == "devpts") return false;
   return std::ranges::find(islands, mount.point) == islands.end();
 }
 

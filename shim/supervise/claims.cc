@@ -119,6 +119,7 @@ std::string behind_descriptor(pid_t tid, const std::string& path) {
 // creates follows a dangling link. Only the report and refusals use it.
 std::string follow(pid_t tid, const std::string& raw, bool last) {
   std::string path = raw;
+  if (!path.starts_with('/')) return path;  // "pipe:[7]/name": a descriptor without a path
   while (path.size() > 1 && path.back() == '/') path.pop_back();
   if (path.ends_with("/..") || path.ends_with("/.")) path = normalised(path);
   if (last)

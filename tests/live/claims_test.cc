@@ -219,5 +219,25 @@ TEST(Reader, TooManyStalledReadersRefuseInsteadOfPilingUpThreads) {
   EXPECT_LE(threads, kMaxReaders + 2);
 }
 
+// With the number of a pipe as its folder, in a root that has a folder named like that pipe.
+TEST(Claims, ANameThatIsNoPathIsTakenAsItIs) {
+  const test::Victim victim(
+      [] {
+        int ends[2];
+        char folder[64] = "/mnt/";
+        if (::mount("none", "/mnt", "tmpfs", 0, "size=1m") != 0 || ::pipe(ends) != 0 ||
+            ::readlink(("/proc/self/fd/" + std::to_string(ends[0])).c_str(), folder + 5, 50) < 0 ||
+            ::mkdir(folder, 0755) != 0 || ::chroot("/mnt") != 0)
+          return std::uint64_t{0};
+        return static_cast<std::uint64_t>(ends[0]);
+      },
+      CLONE_NEWNS);
+  ASSERT_NE(victim.result(), 0U);
+  static const char kEmpty[] = "";
+  const Claims claims = read_claims(
+      {victim.pid(), find_syscall("unlinkat"), {victim.result(), number(kEmpty), AT_REMOVEDIR}});
+  EXPECT_TRUE(claims.path->starts_with("/pipe:[")) << *claims.path;
+}
+
 }  // namespace
 }  // namespace moat::shim

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "hooks/leftovers.h"
+#include "oci/holdable.h"
 #include "oci/known_calls.h"
 #include "oci/places.h"
 #include "oci/sys.h"
@@ -123,6 +124,9 @@ Result<std::unique_ptr<Guarded>> SupervisedGuard::guard(const NewContainer& cont
   if (!*selection) return std::unique_ptr<Guarded>();
 
   oci::Selection& chosen = **selection;
+  const bool enforce = chosen.mode == policies::Mode::Enforce;
+  if (auto holdable = oci::check_holdable(*spec); enforce && !holdable)
+    return fail(std::move(holdable.error()));
   auto places = oci::find_places(*spec, rootfs, chosen.policy, chosen.mode);
   if (!places) return fail(std::move(places.error()));
   if (auto bound = oci::bind_places(chosen, *places); !bound) return fail(Error(bound.error()));
@@ -162,6 +166,7 @@ Result<std::unique_ptr<Guarded>> SupervisedGuard::guard(const NewContainer& cont
   if (!events) return fail(std::move(events.error()));
   hooks::Adopt message = adoption(container, *spec, chosen);
   if (auto adopted = adopt(message, *events); !adopted) return fail(Error(adopted.error()));
+  if (enforce) tell_loosely_held(container.id, *spec);
   GuardedPlan plan{container,
                    std::move(message),
                    std::move(*events),
@@ -190,6 +195,16 @@ Result<std::unique_ptr<Guarded>> SupervisedGuard::guard(const NewContainer& cont
   containers_[container.id] = guarded->get();
   loop_.post([this] { start_keeper(); });  // while the runtime is at work
   return std::unique_ptr<Guarded>(std::move(*guarded));
+}
+
+// As events of the container, which nobody else writes.
+void SupervisedGuard::tell_loosely_held(const std::string& id, const oci::Spec& spec) {
+  std::vector<std::string> notes = oci::loosely_held(spec);
+  if (has_label(spec))
+    notes.emplace_back(
+        "/proc stays writable, as the runtime writes the container's label there at each exec: "
+        "sessions are not held apart from the container's own processes of the same user");
+  for (std::string& note : notes) (void)link_.send(hooks::Network{id, false, std::move(note)});
 }
 
 Status SupervisedGuard::adopt(hooks::Adopt& message, const UniqueFd& events) {

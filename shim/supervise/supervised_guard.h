@@ -25,6 +25,7 @@ class SupervisedGuard : public Guard {
 
  private:
   Result<std::unique_ptr<Guarded>> guard(const NewContainer& container);
+  void tell_loosely_held(const std::string& id, const oci::Spec& spec);
   Status adopt(hooks::Adopt& message, const UniqueFd& events);
   void on_message(const hooks::Message& message);
   void supervisor_lost();

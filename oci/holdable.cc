@@ -14,12 +14,17 @@ const Json* member(const Json& json, std::string_view pointer) {
   return json.contains(at) ? &json[at] : nullptr;
 }
 
+std::string text_of(const Json& object, const char* key, const char* otherwise) {
+  const auto found = object.find(key);
+  return found != object.end() && found->is_string() ? found->get<std::string>() : otherwise;
+}
+
 // The path of a namespace, "" for a new one; nothing when the container stays in the node's.
 std::optional<std::string> path_of(const Spec& spec, std::string_view type) {
   const Json* all = member(spec.json(), "/linux/namespaces");
   if (all == nullptr || !all->is_array()) return std::nullopt;
   for (const Json& one : *all)
-    if (one.is_object() && one.value("type", "") == type) return one.value("path", "");
+    if (one.is_object() && text_of(one, "type", "") == type) return text_of(one, "path", "");
   return std::nullopt;
 }
 
@@ -43,10 +48,11 @@ bool may_write_any_device(const Spec& spec) {
   bool open = false;
   for (const Json& rule : *rules) {
     if (!rule.is_object() || !is_any(rule, "major") || !is_any(rule, "minor")) continue;
-    const std::string type = rule.value("type", "a");
+    const std::string type = text_of(rule, "type", "a");
     if (type != "a" && type != "b" && !type.empty()) continue;
-    const std::string access = rule.value("access", "rwm");
-    if (access.find('w') != std::string::npos) open = rule.value("allow", false);
+    if (text_of(rule, "access", "rwm").find('w') == std::string::npos) continue;
+    const auto allow = rule.find("allow");
+    open = allow != rule.end() && allow->is_boolean() && allow->get<bool>();
   }
   return open;
 }

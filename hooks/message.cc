@@ -58,6 +58,7 @@ void fields(V& v, Network& m) {
   v("id", m.id);
   v("holds", m.holds);
   v("problem", m.problem);
+  v("devices", m.devices);
 }
 template <class V>
 void fields(V& v, SessionStarted& m) {

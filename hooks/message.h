@@ -57,6 +57,8 @@ struct Network {
   std::string id;
   bool holds = false;   // addresses are decided in the kernel: registers may let them through
   std::string problem;  // what is missing, or was put back
+  std::vector<std::string>
+      devices{};  // policies::line_of() of the nodes a policy's paths stand for
 };
 
 struct SessionStarted {  // names the session that `pid` leads

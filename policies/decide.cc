@@ -142,4 +142,11 @@ Decision refused_address(const Policy& policy, Phase phase, std::string address)
   return decision;
 }
 
+Decision refused_device(Phase phase, std::string path) {
+  Decision decision = verdict(false, Action::DeviceAccess, {ObjectType::Device, std::move(path)});
+  decision.err = EPERM;
+  decision.rule = rule_of(phase, decision.action);
+  return decision;
+}
+
 }  // namespace moat::policies

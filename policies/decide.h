@@ -61,5 +61,6 @@ Decision decide(const Policy& policy, Phase phase, const OpenFacts& facts);
 
 // What the kernel's own programs refused, or would have: whether it is a violation.
 Decision refused_address(const Policy& policy, Phase phase, std::string address);
+Decision refused_device(Phase phase, std::string path);
 
 }  // namespace moat::policies

@@ -31,6 +31,8 @@ constexpr std::array kHooks{
              "connect"},
     HookKind{NetworkHook::UnixSend, "moat_unix_send", BPF_PROG_TYPE_CGROUP_SOCK_ADDR, kUnixSend,
              "sendto"},
+    HookKind{NetworkHook::Device, "moat_device", BPF_PROG_TYPE_CGROUP_DEVICE, BPF_CGROUP_DEVICE,
+             ""},
 };
 
 // Registers. 1 to 5 are gone after every call of a function.
@@ -85,6 +87,8 @@ class Writer {
       case NetworkHook::UnixSend:
         family();
         break;
+      case NetworkHook::Device:
+        return {};  // device_program.cc
     }
     end();
     return std::move(out_).finish();
@@ -343,6 +347,7 @@ Result<std::vector<NetworkProgram>> network_programs(const Policy& policy, Mode 
   if (mode == Mode::Off || reaches_everything(policy)) return programs;
   const bool audit = mode != Mode::Enforce;
   for (const HookKind& kind : kHooks) {
+    if (kind.hook == NetworkHook::Device) continue;
     // Reported by the path that was claimed, or by the call that connected.
     if (audit && (kind.is_unix() || kind.hook == NetworkHook::Egress)) continue;
     KernelCode code = Writer(policy, kind, audit).write();

@@ -20,6 +20,7 @@ enum class NetworkHook : std::uint32_t {
   Egress,       // packets: of UDP sockets connected earlier, of raw sockets
   UnixConnect,  // Linux 6.7: the family, without the path
   UnixSend,
+  Device,  // device_program.h
 };
 
 struct HookKind {
@@ -63,6 +64,7 @@ std::string address_text(const NetworkRecord& record);  // "10.0.0.1:443", "[::1
 struct NetworkProgram {
   NetworkHook hook;
   KernelCode code;
+  KernelCode older{};  // for kernels that refuse `code`: says less of the caller. Empty: none
 };
 
 // None when there is nothing to hold: mode off, or every phase may reach everything. In `audit` the

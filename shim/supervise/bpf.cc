@@ -72,9 +72,10 @@ Result<UniqueFd> make_ring(std::size_t bytes) {
   return make_map(attributes, "moat_ring");
 }
 
-Result<UniqueFd> load(const NetworkProgram& program, int state, int ring) {
-  const policies::HookKind& kind = policies::kind_of(program.hook);
-  policies::KernelCode code = program.code;
+namespace {
+
+Result<UniqueFd> load_code(const policies::HookKind& kind, policies::KernelCode code, int state,
+                           int ring) {
   link(code, state, ring);
   bpf_attr attributes{};
   attributes.prog_type = kind.program_type;
@@ -89,6 +90,15 @@ Result<UniqueFd> load(const NetworkProgram& program, int state, int ring) {
   auto failed = fail_errno(err, "BPF program " + std::string(kind.name));
   if (err == EACCES || err == EINVAL) failed.value().what += ": " + reason(attributes);
   return failed;
+}
+
+}  // namespace
+
+Result<UniqueFd> load(const NetworkProgram& program, int state, int ring) {
+  const policies::HookKind& kind = policies::kind_of(program.hook);
+  auto loaded = load_code(kind, program.code, state, ring);
+  if (loaded || program.older.empty()) return loaded;
+  return load_code(kind, program.older, state, ring);
 }
 
 Result<std::uint32_t> id_of(int program) {

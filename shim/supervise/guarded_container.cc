@@ -5,6 +5,7 @@
 #include "oci/spawn.h"
 #include "oci/sys.h"
 #include "shim/log.h"
+#include "shim/supervise/device_nodes.h"
 #include "shim/supervise/marks.h"
 
 namespace moat::shim {
@@ -129,26 +130,52 @@ Status GuardedContainer::place_marks() {
   return {};
 }
 
+// What the policy's device paths stand for, as the runtime has made them.
+void GuardedContainer::add_devices() {
+  const auto nodes = device_nodes(init_, plan_.devices);
+  const auto programs =
+      nodes ? policies::device_programs(plan_.policy, plan_.mode, *nodes)
+            : Result<std::vector<policies::NetworkProgram>>(fail(Error(nodes.error())));
+  if (!programs) {
+    network_word_.problem =
+        "device.access is decided by claimed paths alone: " + programs.error().what;
+    return;
+  }
+  plan_.programs.insert(plan_.programs.end(), programs->begin(), programs->end());
+  for (const policies::DeviceNode& node : *nodes)
+    network_word_.devices.push_back(policies::line_of(node));
+}
+
 // Before the container's own program runs: nothing is allowed until the first phase is entered.
 Status GuardedContainer::hold_network() {
-  if (plan_.programs.empty()) return {};
+  network_word_.id = id();
+  add_devices();
+  if (plan_.programs.empty()) {
+    if (!network_word_.problem.empty()) tell_network();
+    return {};
+  }
+  const bool devices = plan_.programs.back().hook == policies::NetworkHook::Device;
   auto attached = own_cgroup_of(init_).and_then(
       [&](const std::string& folder) { return NetworkHooks::attach(folder, plan_.programs); });
   plan_.programs.clear();
-  network_word_.id = id();
   if (!attached && plan_.unasked)
     return fail(
         std::move(attached.error()).in("the addresses that the policy names cannot be held to"));
   if (!attached) {
     network_word_.problem =
         "network.access is decided by registers alone, so that addresses the policy names are "
-        "refused and sockets made before load can still send: " +
+        "refused and sockets made before load can still send; device.access by claimed paths "
+        "alone: " +
         attached.error().what;
     tell_network();
     return {};
   }
   network_ = std::move(*attached);
   network_->enter(Phase::Init);
+  if (devices && !network_->holds_devices())
+    network_word_.problem =
+        "device.access is decided by claimed paths alone: this kernel takes no "
+        "program for devices";
   // In audit nothing is refused, so that nothing can slip through with what is let go.
   const bool unix_held =
       plan_.mode != policies::Mode::Enforce || !plan_.hold_unix || network_->holds_unix();

@@ -35,6 +35,8 @@ struct GuardedPlan {
   bool apart = false;      // the policy tells addresses apart,
   bool hold_unix = false;  // and needs Unix sockets to be held for it
   bool unasked = false;    // the filter leaves addresses to the programs: nothing runs without them
+  policies::Policy policy;
+  std::vector<std::string> devices;  // linux.devices: where nodes are, beside /dev
 };
 
 struct GuardedParts {
@@ -92,6 +94,7 @@ class GuardedContainer : public Guarded {
   void settle(Status status);  // answers started()
   Status place_marks();
   Status hold_network();
+  void add_devices();
   Status keep_network();
   void admit_session(pid_t pid);
   void make_readonly();

@@ -73,6 +73,7 @@ Result<std::vector<MountEntry>> parse_mountinfo(std::string_view text) {
     mount.root = unescape(words[3]);
     mount.point = unescape(words[4]);
     mount.readonly = has_option(words[5], "ro");
+    mount.noexec = has_option(words[5], "noexec");
     mount.fstype = std::string(dash[1]);
     mounts.push_back(std::move(mount));
   }
@@ -107,6 +108,10 @@ bool is_covered(const std::vector<MountEntry>& mounts, const MountEntry& mount) 
 
 bool is_procfs(const MountEntry& mount) {
   return mount.fstype == "proc";
+}
+
+bool is_devices(const MountEntry& mount) {
+  return is_below(mount.point, "/dev");
 }
 
 std::uint64_t mount_id_of(int fd) {

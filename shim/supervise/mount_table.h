@@ -20,6 +20,7 @@ struct MountEntry {
   std::string fstype;
   bool readonly = false;
   std::string device{}, root{};  // which file system, and which folder of it
+  bool noexec = false;
 };
 
 // The text of /proc/PID/mountinfo. Lines that are not understood are an error: guessing which mount
@@ -31,6 +32,7 @@ Result<std::vector<MountEntry>> mounts_of(pid_t pid);
 // and /dev, too.
 bool is_kernel_interface(const MountEntry& mount);
 bool is_procfs(const MountEntry& mount);
+bool is_devices(const MountEntry& mount);                       // /dev, or below it
 bool is_below(std::string_view path, std::string_view folder);  // or equal
 
 // A later mount lies on its point or on a folder above it: no path leads to it any more.

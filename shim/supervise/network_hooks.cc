@@ -21,6 +21,10 @@ bool is_unix(const NetworkProgram& program) {
   return policies::kind_of(program.hook).is_unix();
 }
 
+bool is_device(const NetworkProgram& program) {
+  return program.hook == policies::NetworkHook::Device;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<NetworkHooks>> NetworkHooks::attach(
@@ -36,11 +40,12 @@ Result<std::unique_ptr<NetworkHooks>> NetworkHooks::attach(
   std::unique_ptr<NetworkHooks> self(new NetworkHooks(std::move(*cgroup), std::move(*state_map),
                                                       std::move(*ring), std::move(*state)));
   self->holds_unix_ = std::ranges::any_of(programs, is_unix);
+  self->holds_devices_ = std::ranges::any_of(programs, is_device);
   for (const NetworkProgram& program : programs) {
     auto added = self->add(program);
     if (added) continue;
-    if (is_unix(program)) {
-      self->holds_unix_ = false;
+    if (is_unix(program) || is_device(program)) {
+      (is_unix(program) ? self->holds_unix_ : self->holds_devices_) = false;
       continue;
     }
     self->remove_all();

@@ -14,7 +14,8 @@ namespace moat::shim {
 class NetworkHooks {
  public:
   // `folder`: of the container's own version 2 cgroup. Nothing is allowed until the first enter().
-  // Programs for Unix sockets may be missing (before Linux 6.7), the others not.
+  // Programs for Unix sockets may be missing (before Linux 6.7), and those for devices; the others
+  // not.
   static Result<std::unique_ptr<NetworkHooks>> attach(
       const std::string& folder, const std::vector<policies::NetworkProgram>& programs);
 
@@ -32,6 +33,7 @@ class NetworkHooks {
   Status admit(pid_t session);
 
   [[nodiscard]] bool holds_unix() const { return holds_unix_; }
+  [[nodiscard]] bool holds_devices() const { return holds_devices_; }
   [[nodiscard]] int state() const { return state_map_.raw(); }
   [[nodiscard]] int ring() const { return ring_.raw(); }
 
@@ -52,7 +54,7 @@ class NetworkHooks {
   UniqueFd cgroup_, state_map_, ring_;
   SharedState state_;
   std::vector<Hook> hooks_;
-  bool holds_unix_ = false;
+  bool holds_unix_ = false, holds_devices_ = false;
 };
 
 // The version 2 cgroup that is the container's alone; an error says why there is none.

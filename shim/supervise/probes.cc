@@ -20,6 +20,7 @@
 
 #include "oci/fd.h"
 #include "oci/sys.h"
+#include "policies/device_program.h"
 #include "policies/network_program.h"
 #include "shim/supervise/bpf.h"
 #include "shim/supervise/readonly_probe.h"
@@ -117,14 +118,21 @@ Status try_tracee() {
   return expect(err, "looking into a process (CAP_SYS_PTRACE)");
 }
 
-// The very programs that would hold a container, at no cgroup.
-Status load_programs(bool of_unix) {
-  const auto policy =
-      policies::builtin_document("builtin/python").and_then([](const policies::Document& document) {
-        return policies::Policy::bind(document, {});
+using Programs = std::vector<policies::NetworkProgram>;
+
+Result<Programs> shipped(bool of_devices) {
+  return policies::builtin_document("builtin/python")
+      .and_then(
+          [](const policies::Document& document) { return policies::Policy::bind(document, {}); })
+      .and_then([&](const policies::Policy& policy) {
+        const policies::DeviceNode null{"/dev/null", false, 1, 3};
+        return of_devices ? policies::device_programs(policy, policies::Mode::Enforce, {null})
+                          : policies::network_programs(policy, policies::Mode::Enforce);
       });
-  if (!policy) return fail(Error(policy.error()));
-  const auto programs = policies::network_programs(*policy, policies::Mode::Enforce);
+}
+
+// The very programs that would hold a container, at no cgroup.
+Status load_programs(const Result<Programs>& programs, bool of_unix) {
   if (!programs) return fail(Error(programs.error()));
   const auto state = bpf::make_state();
   if (!state) return fail(Error(state.error()));
@@ -139,11 +147,15 @@ Status load_programs(bool of_unix) {
 }
 
 Status try_cgroup_bpf() {
-  return load_programs(false);
+  return load_programs(shipped(false), false);
 }
 
 Status try_unix_bpf() {
-  return load_programs(true);
+  return load_programs(shipped(false), true);
+}
+
+Status try_device_bpf() {
+  return load_programs(shipped(true), false);
 }
 
 constexpr std::array kProbes{
@@ -157,6 +169,8 @@ constexpr std::array kProbes{
           try_cgroup_bpf},
     Probe{"cgroup BPF on Unix sockets", "a phase can name addresses without opening Unix sockets",
           false, try_unix_bpf},
+    Probe{"cgroup BPF on devices", "a device is told by its number, whatever path leads to it",
+          false, try_device_bpf},
 };
 
 }  // namespace

@@ -28,6 +28,8 @@ std::string comm_of(const NetworkRecord& record) {
 
 void Watched::network(const hooks::Network& message, std::vector<UniqueFd> fds) {
   if (!message.problem.empty()) health("warning", message.problem);
+  for (const std::string& line : message.devices)
+    if (auto node = policies::node_from(line)) devices_.push_back(std::move(*node));
   if (fds.empty()) return;
   const Status reading = read_records(std::move(fds));
   if (!reading) health("warning", "refused addresses are not reported: " + reading.error().what);
@@ -66,16 +68,16 @@ void Watched::tell_lost() {
 void Watched::on_record(const NetworkRecord& record) {
   const bool known = record.phase > 0 && record.phase <= policies::kPhases.size();
   const auto phase = known ? policies::kPhases[record.phase - 1] : lifecycle_.phase();
-  const policies::Decision decision =
-      refused_address(policy_, phase, policies::address_text(record));
+  const policies::Decision decision = decision_on(record, phase);
   const policies::Outcome outcome = policies::outcome(policy_, adopted_.mode, decision);
   if (decision.quiet) ++tally_->quiet;
   if (outcome.report == policies::Report::Nothing) return;
   policies::Event event = blank(policies::EventKind::Violation);
   event.phase.name = phase;
-  if (record.hook <= static_cast<std::uint32_t>(policies::NetworkHook::UnixSend))
+  if (record.hook <= static_cast<std::uint32_t>(policies::NetworkHook::Device))
     event.syscall = policies::kind_of(static_cast<policies::NetworkHook>(record.hook)).call;
-  if (record.pid_tgid == 0) event.message = "a packet of a socket from an earlier phase";
+  if (record.pid_tgid == 0 && decision.object.type == policies::ObjectType::Address)
+    event.message = "a packet of a socket from an earlier phase";
   const auto tid = static_cast<pid_t>(record.pid_tgid & 0xffffffff);
   const auto pid = static_cast<pid_t>(record.pid_tgid >> 32);
   if (tid != 0) event.process = caller(record, pid, tid);
@@ -83,6 +85,12 @@ void Watched::on_record(const NetworkRecord& record) {
   // Nobody waits for an answer here: the numbers may be somebody else's by now.
   punish(outcome.verdict, tid,
          [&] { return thread_group_of(tid) == pid && membership_.contains(cgroups_of(pid)); });
+}
+
+policies::Decision Watched::decision_on(const NetworkRecord& record, policies::Phase phase) const {
+  if (record.hook != static_cast<std::uint32_t>(policies::NetworkHook::Device))
+    return refused_address(policy_, phase, policies::address_text(record));
+  return policies::refused_device(phase, policies::device_text(record, devices_));
 }
 
 // Nobody waits for an answer here: the numbers may be somebody else's by now.
@@ -119,12 +127,18 @@ void Watched::remember_caller(pid_t tid) {
   if (callers_.size() > kMaxCallers) callers_.pop_back();
 }
 
-// In `audit` the kernel reports what registers would have, and knows the address itself. It does
-// not report Unix sockets, whose paths it does not give away.
+// In `audit` the kernel reports what registers would have, and knows the address, or the device,
+// itself. It does not report Unix sockets, whose paths it does not give away.
 bool Watched::told_by_kernel(const policies::Decision& decision, const Asker& asker) const {
+  const policies::Object& object = decision.object;
+  const bool address =
+      object.type == policies::ObjectType::Address && !object.name.starts_with("unix:");
+  const bool device = object.type == policies::ObjectType::Device &&
+                      std::ranges::any_of(devices_, [&](const policies::DeviceNode& node) {
+                        return node.path == object.name;
+                      });
   return records_ && asker.exec_id.empty() && asker.mode != policies::Mode::Enforce &&
-         decision.object.type == policies::ObjectType::Address &&
-         !decision.object.name.starts_with("unix:");
+         (address || device);
 }
 
 }  // namespace moat::shim

@@ -44,6 +44,16 @@ bool has_label(const oci::Spec& spec) {
   return false;
 }
 
+std::vector<std::string> devices_of(const oci::Spec& spec) {
+  std::vector<std::string> paths;
+  const nlohmann::json::json_pointer pointer("/linux/devices");
+  if (!spec.json().contains(pointer) || !spec.json()[pointer].is_array()) return paths;
+  for (const auto& device : spec.json()[pointer])
+    if (device.is_object() && device.value("path", nlohmann::json()).is_string())
+      paths.push_back(device["path"]);
+  return paths;
+}
+
 Result<oci::Spec> read_spec(const std::string& path) {
   auto text = oci::read_file(path);
   if (!text) return fail(std::move(text.error()));
@@ -180,7 +190,9 @@ Result<std::unique_ptr<Guarded>> SupervisedGuard::guard(const NewContainer& cont
                    std::move(*programs),
                    policies::tells_addresses_apart(chosen.policy),
                    policies::must_hold_unix(chosen.policy),
-                   unasked};
+                   unasked,
+                   chosen.policy,
+                   devices_of(*spec)};
   const auto kill = [this](const std::string& id) {
     if (actions_.kill) actions_.kill(id);
   };

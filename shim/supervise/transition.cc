@@ -32,9 +32,16 @@ namespace moat::shim {
 
 namespace {
 
-int set_readonly(int mount, bool readonly) {
+// /dev is not marked, so nobody would be asked about a program in it; and a private map of
+// /dev/zero is anonymous memory by another name, which noexec keeps from being run.
+std::uint64_t flags_for(const MountEntry& mount) {
+  const bool noexec = is_devices(mount) && !mount.noexec;
+  return (mount.readonly ? 0 : MOUNT_ATTR_RDONLY) | (noexec ? MOUNT_ATTR_NOEXEC : 0);
+}
+
+int set_flags(int mount, std::uint64_t flags, bool on) {
   mount_attr attributes{};
-  (readonly ? attributes.attr_set : attributes.attr_clr) = MOUNT_ATTR_RDONLY;
+  (on ? attributes.attr_set : attributes.attr_clr) = flags;
   return static_cast<int>(
       ::syscall(SYS_mount_setattr, mount, "", AT_EMPTY_PATH, &attributes, sizeof attributes));
 }
@@ -42,7 +49,7 @@ int set_readonly(int mount, bool readonly) {
 constexpr const char* kKeepProc = "--keep-proc";
 
 bool to_flip(const MountEntry& mount, const std::vector<std::string>& islands) {
-  if (mount.readonly) return false;
+  if (flags_for(mount) == 0) return false;
   if (is_procfs(mount)) return std::ranges::find(islands, kKeepProc) == islands.end();
   // Terminals are made and handed over in it. All else of the kernel's is flipped, where it is not
   // read-only from the start: cgroups and devices' settings are ways out, too.
@@ -54,18 +61,19 @@ Status flip_all(pid_t pid, const std::vector<MountEntry>& mounts,
                 const std::vector<std::string>& islands) {
   const auto root = oci::open_file("/", O_PATH | O_DIRECTORY);  // the container's, by now
   if (!root) return fail(Error(root.error()));
-  std::vector<UniqueFd> flipped;
+  std::vector<std::pair<UniqueFd, std::uint64_t>> flipped;
   for (const MountEntry& mount : mounts) {
     if (!to_flip(mount, islands)) continue;
     auto fd = open_mount(root->raw(), mount);
     // Nobody reaches a mount under another one; one that is in the open must be found.
     if (!fd && fd.error().code == Code::NotFound && is_covered(mounts, mount)) continue;
-    if (fd && set_readonly(fd->raw(), true) == 0) {
-      flipped.push_back(std::move(*fd));
+    const std::uint64_t flags = flags_for(mount);
+    if (fd && set_flags(fd->raw(), flags, true) == 0) {
+      flipped.emplace_back(std::move(*fd), flags);
       continue;
     }
     const int err = errno;
-    for (const UniqueFd& done : flipped) (void)set_readonly(done.raw(), false);
+    for (const auto& [done, set] : flipped) (void)set_flags(done.raw(), set, false);
     if (!fd) return fail(std::move(fd.error()));
     if (err == EBUSY) return fail(Code::FailedPrecondition, describe_writers(pid, mount));
     return fail_errno(err, "making " + mount.point + " read-only");

@@ -13,6 +13,7 @@
 
 #include "hooks/message.h"
 #include "oci/loop.h"
+#include "policies/device_program.h"
 #include "policies/lifecycle.h"
 #include "policies/verdict.h"
 #include "shim/supervise/ending.h"
@@ -116,6 +117,8 @@ class Watched {
   [[nodiscard]] policies::ProcessInfo caller(const policies::NetworkRecord& record, pid_t pid,
                                              pid_t tid) const;
   void tell_connections();
+  [[nodiscard]] policies::Decision decision_on(const policies::NetworkRecord& record,
+                                               policies::Phase phase) const;
   [[nodiscard]] bool told_by_kernel(const policies::Decision& decision, const Asker& asker) const;
   void remember_caller(pid_t tid);
 
@@ -146,6 +149,7 @@ class Watched {
   std::optional<RecordRing> records_;
   std::optional<SharedState> network_state_;
   bool kernel_holds_ = false;
+  std::vector<policies::DeviceNode> devices_;  // that the container has had from the start
   std::uint64_t lost_records_ = 0;
   std::int64_t lost_second_ = 0;
   // Who was let through to the kernel's programs: gone, often, when their word is read.

@@ -55,6 +55,7 @@ TEST(Probes, EachNoticesTheLossOfItsOwn) {
   EXPECT_EQ(without(SYS_pidfd_getfd, probe_of("looking into a process")), 0);
   EXPECT_EQ(without(SYS_bpf, probe_of("cgroup BPF")), 0);
   EXPECT_EQ(without(SYS_bpf, probe_of("cgroup BPF on Unix sockets")), 0);
+  EXPECT_EQ(without(SYS_bpf, probe_of("cgroup BPF on devices")), 0);
   EXPECT_EQ(without(SYS_bpf, probe_of("seccomp listener")), 1) << "none of another's";
 }
 

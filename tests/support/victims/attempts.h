@@ -48,6 +48,7 @@ std::span<const Attempt> network_attempts();
 int stay_connected();           // to the canary, for good
 const Attempt& address_race();  // not one of all: how often it wins, where it can, is chance
 std::span<const Attempt> system_attempts();
+std::span<const Attempt> special_attempts();  // each by its name only
 
 // What every server may do; a failure of one of these is a failure of the supervisor.
 struct Honest {
@@ -64,6 +65,7 @@ struct Held {
   int secret_opath = -1;   // O_PATH
   int udp = -1, tcp = -1;  // unconnected
   int program = -1;        // this one's file
+  int node = -1;           // O_PATH, a device's
 };
 const Held& held();
 void take_held();

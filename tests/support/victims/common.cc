@@ -28,6 +28,7 @@ void take_held() {
   descriptors.secret_opath = ::open(kSecret, O_PATH | O_CLOEXEC);
   descriptors.udp = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   descriptors.tcp = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  descriptors.node = ::open("/dev/kmsg", O_PATH | O_CLOEXEC);
   descriptors.program = ::open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
 }
 

@@ -1,11 +1,12 @@
 // A model server as far as a supervisor can tell, whose artifact makes it hostile.
 //
-//   model_server serve [--keep-open FILE] [--connect]
+//   model_server serve [--first ATTEMPT] [--keep-open FILE] [--connect]
 //   model_server list            the attempts: name, rule, effect
 //   model_server plant ROOT      makes what the attempts need below ROOT
 //   model_server fds             the descriptors it was started with
 //   model_server payload ID      says that it runs
 //   model_server reach ID        connects to the canary, as a session might
+//   model_server try ATTEMPT     makes one of those that are not listed, as a session might
 //
 // The artifact's lines are orders: WHEN PLACE WHAT. WHEN: load, or request:N; PLACE: main, thread,
 // child, or forever (a thread that goes on, and tells successes only); WHAT: an attempt, all,
@@ -72,6 +73,8 @@ void carry_out_here(const Order& order, const std::string& phase, bool only_succ
   for (const Attempt& attempt : all_attempts())
     if (order.what == "all" || order.what == attempt.name)
       perform("attempt", attempt, phase, order.place, only_success);
+  for (const Attempt& attempt : special_attempts())
+    if (order.what == attempt.name) perform("attempt", attempt, phase, order.place, only_success);
   if (order.what == address_race().name)
     perform("attempt", address_race(), phase, order.place, only_success);
   if (order.what != "honest") return;
@@ -175,6 +178,8 @@ int serve(const std::vector<std::string>& options) {
   for (std::size_t i = 0; i + 1 < options.size(); ++i)
     if (options[i] == "--keep-open")
       write_log(options[i + 1].c_str(), O_WRONLY | O_CREAT | O_APPEND, true);
+    else if (options[i] == "--first")
+      carry_out_here({"init", "main", options[i + 1]}, "init", false);
   if (!options.empty() && options.back() == "--connect")
     say("honest init_connect %s", result_text(stay_connected()).c_str());
   say("init done");
@@ -227,7 +232,9 @@ int run(const std::vector<std::string>& arguments) {
   if (what == "payload" && arguments.size() == 2) return say("effect %s", arguments[1].c_str()), 0;
   if (what == "reach" && arguments.size() == 2)
     return network_attempts().front().run(Run{"tcp", arguments[1]});
-  say("usage: model_server serve|list|plant ROOT|fds|payload ID|reach ID");
+  if (what == "try" && arguments.size() == 2)
+    return carry_out_here({"session", "main", arguments[1]}, "session", false), 0;
+  say("usage: model_server serve|list|plant ROOT|fds|payload ID|reach ID|try ATTEMPT");
   return 2;
 }
 

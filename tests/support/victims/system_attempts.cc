@@ -13,7 +13,9 @@
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -154,6 +156,14 @@ int let_trace(const Run&) {
   return errno_unless(::prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY, 0, 0, 0) == 0);
 }
 
+// The kernel's log, in a folder that can be written to. Making it is not opening it.
+int make_node(const Run& run) {
+  const std::string node = run.scratch() + ".node";
+  const int err = errno_unless(::mknod(node.c_str(), S_IFCHR | 0600, makedev(1, 11)) == 0);
+  ::unlink(node.c_str());
+  return err;
+}
+
 int host_name(const Run& run) {
   return errno_unless(::sethostname(run.tag.data(), run.tag.size()) == 0);
 }
@@ -202,6 +212,7 @@ constexpr std::array kAttempts{
     Attempt{"odd_persona", "filter", "-", Planted::Nothing, odd_personality},
     Attempt{"exe_link", "filter", "-", Planted::Nothing, exe_link},
     Attempt{"let_trace", "filter", "-", Planted::Nothing, let_trace},
+    Attempt{"make_node", "device.access", "-", Planted::Nothing, make_node},
     Attempt{"host_name", "system.control", "-", Planted::Nothing, host_name},
     Attempt{"int80", "abi", "-", Planted::Nothing, int80},
     Attempt{"x32", "abi", "-", Planted::Nothing, x32},

@@ -1,0 +1,205 @@
+// Straight down, as the programs for sockets: who asks (a session is let through), which phase it
+// is, whether the phase lists the number; if it does not, a record.
+#include "policies/device_program.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cstddef>
+#include <optional>
+
+namespace moat::policies {
+namespace {
+
+constexpr std::uint8_t kResult = BPF_REG_0, kTemp = BPF_REG_1, kType = BPF_REG_2,
+                       kMajor = BPF_REG_3, kMinor = BPF_REG_4, kContext = BPF_REG_6,
+                       kPhase = BPF_REG_7, kState = BPF_REG_8, kFrame = BPF_REG_10;
+
+constexpr std::int16_t kRecord = -static_cast<std::int16_t>(sizeof(NetworkRecord));
+
+constexpr std::int16_t in_record(std::size_t member) {
+  return static_cast<std::int16_t>(kRecord + static_cast<std::int16_t>(member));
+}
+// A record's address is three numbers here: the kernel's word on type and access, major, minor.
+constexpr std::int16_t in_numbers(std::size_t i) {
+  return in_record(offsetof(NetworkRecord, ip) + i * sizeof(std::uint32_t));
+}
+
+constexpr std::uint32_t kTerminal = 136;  // UNIX98_PTY_SLAVE_MAJOR: every /dev/pts/N
+
+struct Rule {
+  std::uint32_t type = 0, major = 0;
+  std::optional<std::uint32_t> minor;  // none: all of them
+
+  bool operator==(const Rule&) const = default;
+};
+
+// "/dev/**" and nothing taken from it.
+bool has_all(const PathSet& devices) {
+  const auto& patterns = devices.patterns();
+  for (std::size_t i = 0; i < patterns.size(); ++i)
+    if ((patterns[i] == "/dev/**" || patterns[i] == "/**") &&
+        (i + 1 == patterns.size() || !patterns[i + 1].starts_with('!')))
+      return true;
+  return false;
+}
+
+std::vector<Rule> rules_of(const PathSet& devices, const std::vector<DeviceNode>& nodes) {
+  std::vector<Rule> rules;
+  if (devices.contains("/dev/pts/0")) rules.push_back({BPF_DEVCG_DEV_CHAR, kTerminal, {}});
+  for (const DeviceNode& node : nodes) {
+    if (!devices.contains(node.path)) continue;
+    const std::uint32_t type = node.block ? BPF_DEVCG_DEV_BLOCK : BPF_DEVCG_DEV_CHAR;
+    const Rule rule{type, node.major, node.minor};
+    if (std::ranges::find(rules, rule) == rules.end()) rules.push_back(rule);
+  }
+  return rules;
+}
+
+std::string numbers_of(bool block, std::uint32_t major, std::uint32_t minor) {
+  return std::string(block ? "b " : "c ") + std::to_string(major) + ":" + std::to_string(minor);
+}
+
+class Writer {
+ public:
+  Writer(bool audit, bool with_caller) : audit_(audit), with_caller_(with_caller) {}
+
+  KernelCode write(const Policy& policy, const std::vector<DeviceNode>& nodes) && {
+    begin(policy);
+    for (Phase phase : kPhases) {
+      const PathSet& devices = policy.boundary(phase).devices;
+      if (has_all(devices)) continue;
+      const auto next = out_.label();
+      out_.jump_unless(kPhase, phase_word(phase), next);
+      for (const Rule& rule : rules_of(devices, nodes)) match(rule);
+      out_.jump(refuse_);
+      out_.here(next);
+    }
+    end();
+    return std::move(out_).finish();
+  }
+
+ private:
+  void begin(const Policy& policy);
+  void match(const Rule& rule);
+  void note(std::size_t member, std::uint32_t value);
+  void end();
+
+  bool audit_, with_caller_;
+  Assembler out_;
+  Assembler::Label allow_ = out_.label(), refuse_ = out_.label();
+};
+
+void Writer::begin(const Policy& policy) {
+  out_.move(kContext, BPF_REG_1);
+  out_.call(BPF_FUNC_get_current_cgroup_id);
+  out_.state_address(kState);
+  out_.load(BPF_DW, kTemp, kState, offsetof(NetworkState, session_cgroup));
+  out_.jump_if_equal(kResult, kTemp, allow_);
+  out_.load(BPF_W, kPhase, kState, offsetof(NetworkState, phase));
+  if (audit_) out_.jump_if(kPhase, 0, allow_);
+  for (Phase phase : kPhases)
+    if (has_all(policy.boundary(phase).devices))
+      out_.jump_if(kPhase, static_cast<std::int32_t>(phase_word(phase)), allow_);
+  out_.set(kTemp, 0);
+  for (std::int16_t at = kRecord; at < 0; at += 8) out_.store(BPF_DW, kFrame, at, kTemp);
+  out_.load(BPF_W, kType, kContext, offsetof(bpf_cgroup_dev_ctx, access_type));
+  out_.store(BPF_W, kFrame, in_numbers(0), kType);
+  out_.mask(kType, 0xffff);  // the access stands above
+  out_.load(BPF_W, kMajor, kContext, offsetof(bpf_cgroup_dev_ctx, major));
+  out_.store(BPF_W, kFrame, in_numbers(1), kMajor);
+  out_.load(BPF_W, kMinor, kContext, offsetof(bpf_cgroup_dev_ctx, minor));
+  out_.store(BPF_W, kFrame, in_numbers(2), kMinor);
+}
+
+void Writer::match(const Rule& rule) {
+  const auto next = out_.label();
+  out_.jump_unless(kType, rule.type, next);
+  out_.jump_unless(kMajor, rule.major, next);
+  if (rule.minor) out_.jump_unless(kMinor, *rule.minor, next);
+  out_.jump(allow_);
+  out_.here(next);
+}
+
+void Writer::note(std::size_t member, std::uint32_t value) {
+  out_.set(kTemp, static_cast<std::int32_t>(value));
+  out_.store(BPF_W, kFrame, in_record(member), kTemp);
+}
+
+void Writer::end() {
+  const auto done = out_.label();
+  out_.here(refuse_);
+  out_.store(BPF_W, kFrame, in_record(offsetof(NetworkRecord, phase)), kPhase);
+  note(offsetof(NetworkRecord, hook), static_cast<std::uint32_t>(NetworkHook::Device));
+  if (with_caller_) {
+    out_.call(BPF_FUNC_get_current_pid_tgid);
+    out_.store(BPF_DW, kFrame, in_record(offsetof(NetworkRecord, pid_tgid)), kResult);
+    out_.move(BPF_REG_1, kFrame);
+    out_.add(BPF_REG_1, in_record(offsetof(NetworkRecord, comm)));
+    out_.set(BPF_REG_2, sizeof(NetworkRecord::comm));
+    out_.call(BPF_FUNC_get_current_comm);
+  }
+  out_.ring(BPF_REG_1);
+  out_.move(BPF_REG_2, kFrame);
+  out_.add(BPF_REG_2, kRecord);
+  out_.set(BPF_REG_3, sizeof(NetworkRecord));
+  out_.set(BPF_REG_4, 0);
+  out_.call(BPF_FUNC_ringbuf_output);
+  out_.jump_if(kResult, 0, done);
+  out_.increment(kState, offsetof(NetworkState, lost));
+  out_.here(done);
+  out_.set(kResult, audit_ ? 1 : 0);
+  out_.exit();
+  out_.here(allow_);
+  out_.set(kResult, 1);
+  out_.exit();
+}
+
+}  // namespace
+
+Result<std::vector<NetworkProgram>> device_programs(const Policy& policy, Mode mode,
+                                                    const std::vector<DeviceNode>& nodes) {
+  std::vector<NetworkProgram> programs;
+  const bool everything = std::ranges::all_of(
+      kPhases, [&](Phase phase) { return has_all(policy.boundary(phase).devices); });
+  if (mode == Mode::Off || everything) return programs;
+  const bool audit = mode != Mode::Enforce;
+  KernelCode code = Writer(audit, true).write(policy, nodes);
+  KernelCode older = Writer(audit, false).write(policy, nodes);
+  if (code.empty() || older.empty())
+    return fail(Code::ResourceExhausted,
+                "device.access lists more devices than the kernel takes in one program");
+  programs.push_back({NetworkHook::Device, std::move(code), std::move(older)});
+  return programs;
+}
+
+std::string line_of(const DeviceNode& node) {
+  return numbers_of(node.block, node.major, node.minor) + " " + node.path;
+}
+
+std::optional<DeviceNode> node_from(std::string_view line) {
+  DeviceNode node;
+  const std::size_t colon = line.find(':'), space = line.find(' ', 2);
+  if (line.size() < 2 || (line[0] != 'b' && line[0] != 'c') || line[1] != ' ' ||
+      colon == std::string_view::npos || space == std::string_view::npos || space < colon)
+    return {};
+  const char* text = line.data();
+  const auto major = std::from_chars(text + 2, text + colon, node.major);
+  const auto minor = std::from_chars(text + colon + 1, text + space, node.minor);
+  if (major.ec != std::errc{} || major.ptr != text + colon || minor.ec != std::errc{} ||
+      minor.ptr != text + space)
+    return {};
+  node.block = line[0] == 'b';
+  node.path = line.substr(space + 1);
+  return node;
+}
+
+std::string device_text(const NetworkRecord& record, const std::vector<DeviceNode>& nodes) {
+  const bool block = (record.ip[0] & 0xffff) == BPF_DEVCG_DEV_BLOCK;
+  for (const DeviceNode& node : nodes)
+    if (node.block == block && node.major == record.ip[1] && node.minor == record.ip[2])
+      return node.path;
+  if (!block && record.ip[1] == kTerminal) return "/dev/pts/" + std::to_string(record.ip[2]);
+  return numbers_of(block, record.ip[1], record.ip[2]);
+}
+
+}  // namespace moat::policies

@@ -21,6 +21,11 @@ void Pending::go_on() && {
   answer(0);
 }
 
+void Pending::done() && {
+  (void)port_->done(slot_->question.id);
+  Journal::release(std::exchange(slot_, nullptr));
+}
+
 void Pending::refuse(int err) && {
   answer(err);
 }
@@ -51,6 +56,13 @@ Status Listener::send(std::uint64_t id, int err) {
     response.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
   else
     response.error = -err;
+  if (::ioctl(fd_.raw(), SECCOMP_IOCTL_NOTIF_SEND, &response) == 0) return {};
+  return fail_errno(errno, "answering a seccomp notification");
+}
+
+Status Listener::done(std::uint64_t id) {
+  seccomp_notif_resp response{};
+  response.id = id;
   if (::ioctl(fd_.raw(), SECCOMP_IOCTL_NOTIF_SEND, &response) == 0) return {};
   return fail_errno(errno, "answering a seccomp notification");
 }

@@ -16,6 +16,8 @@ class Port {
   virtual ~Port() = default;
   // `err` 0: the call goes on. NotFound: nobody waits any more.
   virtual Status send(std::uint64_t id, int err) = 0;
+  // The call has been made for the asker, and returns 0.
+  virtual Status done(std::uint64_t id) = 0;
   virtual bool still_waiting(std::uint64_t id) = 0;
 };
 
@@ -29,6 +31,7 @@ class Pending {
   ~Pending();
 
   void go_on() &&;
+  void done() &&;
   void refuse(int err) &&;
 
   [[nodiscard]] const seccomp_notif& question() const { return slot_->question; }
@@ -50,6 +53,7 @@ class Listener : public Port {
   // slot.
   Result<Slot*> receive(Journal& journal);
   Status send(std::uint64_t id, int err) override;
+  Status done(std::uint64_t id) override;
   bool still_waiting(std::uint64_t id) override;
 
   [[nodiscard]] int fd() const { return fd_.raw(); }

@@ -1,11 +1,13 @@
 #include "shim/supervise/process.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <charconv>
+#include <memory>
 
 #include "oci/sha256.h"
 #include "oci/sys.h"
@@ -52,6 +54,32 @@ pid_t number(std::string_view text) {
   return value;
 }
 
+// Of the numbers a process has, one for each PID namespace, outermost first.
+pid_t innermost(std::string_view numbers) {
+  return number(numbers.substr(numbers.find_last_of("\t ") + 1));
+}
+
+// A process with more children than this cannot signal them one by one: looking through them would
+// keep everybody else waiting.
+constexpr std::size_t kMaxChildren = 256;
+
+std::vector<pid_t> children_of(pid_t group) {
+  std::vector<pid_t> children;
+  const std::unique_ptr<DIR, int (*)(DIR*)> threads(::opendir(proc(group, "task").c_str()),
+                                                    &::closedir);
+  while (const dirent* thread = threads ? ::readdir(threads.get()) : nullptr) {
+    if (number(thread->d_name) == 0) continue;
+    const std::string text =
+        read(group, ("task/" + std::string(thread->d_name) + "/children").c_str());
+    for (std::size_t at = 0; at < text.size(); at = std::min(text.find(' ', at), text.size()) + 1) {
+      if (children.size() == kMaxChildren) return children;
+      if (const pid_t child = number(std::string_view(text).substr(at)); child > 0)
+        children.push_back(child);
+    }
+  }
+  return children;
+}
+
 }  // namespace
 
 pid_t thread_group_of(pid_t tid) {
@@ -65,11 +93,25 @@ pid_t parent_of(pid_t pid) {
 bool is_own_number(pid_t tid, pid_t asked) {
   const std::string status = read(tid, "status");
   for (const char* name : {"NSpid", "NStgid"}) {
-    const std::string_view all = field(status, name);  // one for each namespace, outermost first
-    const pid_t own = number(all.substr(all.find_last_of("\t ") + 1));
+    const pid_t own = innermost(field(status, name));
     if (own > 0 && own == asked) return true;
   }
   return false;
+}
+
+UniqueFd child_of(pid_t tid, pid_t asked) {
+  const std::string asker = read(tid, "status");
+  const pid_t group = number(field(asker, "Tgid"));
+  for (const pid_t child : children_of(group)) {
+    auto pidfd = oci::pidfd_open(child);
+    const std::string status = read(child, "status");
+    const bool meant =
+        number(field(status, "PPid")) == group && innermost(field(status, "NStgid")) == asked &&
+        field(status, "Uid") == field(asker, "Uid") && cgroups_of(child) == cgroups_of(group);
+    // Still there: then all of that was said of the process the descriptor holds.
+    if (pidfd && meant && oci::pidfd_signal(pidfd->raw(), 0)) return std::move(*pidfd);
+  }
+  return {};
 }
 
 std::string exe_of(pid_t pid) {

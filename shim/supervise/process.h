@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "oci/fd.h"
 #include "policies/event.h"
 
 namespace moat::shim {
@@ -22,6 +23,12 @@ std::string cgroups_of(pid_t pid);  // the text of /proc/PID/cgroup
 // Whether `number` is what the thread, or its process, is called in the innermost PID namespace it
 // is in. Both numbers are taken for as long as it waits for us; no other's is.
 bool is_own_number(pid_t tid, pid_t number);
+
+// A pidfd of the child that the process of `tid` calls `number`, of the same user and cgroup; none
+// when it has no such child. A number alone would not do: a child that ends meanwhile leaves it to
+// the next one who comes. A first process also inherits orphans: a session's are in a cgroup of
+// their own.
+UniqueFd child_of(pid_t tid, pid_t number);
 
 policies::ProcessInfo describe(pid_t tid);
 

@@ -103,6 +103,7 @@ void Watched::on_question(Ear& ear, Pending pending) {
   // Where the phase allows the class whatever the arguments say, nothing need be read.
   const policies::CallFacts bare = facts(*row, pending.question(), nullptr);
   const policies::Decision decision = decide(policy_, phase, bare);
+  if (!decision.allowed && signalled_child(pending, *row, asker_of(&ear))) return;
   if (decision.allowed || !has_claims(*row)) {
     if (decision.allowed && is_told_by_registers(*row, decision))
       allowed_calls_.add(phase, *row, registers);
@@ -113,6 +114,28 @@ void Watched::on_question(Ear& ear, Pending pending) {
     return;
   }
   read_and_decide(std::move(pending), *row, asker_of(&ear));
+}
+
+// A master ends its workers in every phase. The signal is sent by us, to the process that was seen
+// to be a child: the number may be another's when the call goes on. Consumes the question if so.
+bool Watched::signalled_child(Pending& pending, const SyscallRow& row, const Asker& asker) {
+  if (row.name != "kill") return false;
+  const auto& args = pending.question().data.args;
+  const auto number = static_cast<pid_t>(static_cast<std::uint32_t>(args[0]));
+  const auto signal = static_cast<int>(static_cast<std::uint32_t>(args[1]));
+  if (number <= 0) return false;
+  const UniqueFd child = child_of(static_cast<pid_t>(pending.question().pid), number);
+  if (!child.valid() || !pending.still_waiting()) return false;
+  if (asker.mode != policies::Mode::Enforce) {
+    std::move(pending).go_on();
+    return true;
+  }
+  const Status sent = oci::pidfd_signal(child.raw(), signal);
+  if (sent)
+    std::move(pending).done();
+  else
+    std::move(pending).refuse(sent.error().err != 0 ? sent.error().err : EPERM);
+  return true;
 }
 
 // What is said of sessions weighs for them; `sessions: audit` reports where the container's own

@@ -95,6 +95,7 @@ class Watched {
                 const Asker& asker);
   void open_session(Ear& ear, Pending pending, const policies::SyscallRow& row);
   void noticed_listen(const seccomp_notif& question);
+  bool signalled_child(Pending& pending, const policies::SyscallRow& row, const Asker& asker);
   [[nodiscard]] policies::CallFacts facts(const policies::SyscallRow& row,
                                           const seccomp_notif& question,
                                           const Claims* claims) const;

@@ -59,6 +59,7 @@ TEST(RowOf, KnowsOnlyTheNativeArchitecture) {
 struct FakePort : Port {
   std::vector<std::pair<std::uint64_t, int>> sent;
   bool alive = true;
+  Status done(std::uint64_t id) override { return send(id, -1); }
   Status send(std::uint64_t id, int err) override {
     sent.emplace_back(id, err);
     return {};

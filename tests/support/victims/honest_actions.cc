@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
@@ -137,6 +138,21 @@ int own_signal(const Run&) {
   return errno_unless(sent);
 }
 
+// As a master does with a worker that does not answer.
+int own_child(const Run&) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::alarm(5);  // should it be left alone
+    ::pause();
+    ::_exit(0);
+  }
+  if (child < 0) return errno;
+  const int err = errno_unless(::kill(child, SIGKILL) == 0);
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  return err != 0 || (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) ? err : ECHILD;
+}
+
 int own_limit(const Run&) {
   rlimit limit{};
   return errno_unless(::prlimit(::getpid(), RLIMIT_CORE, nullptr, &limit) == 0);
@@ -159,7 +175,7 @@ constexpr std::array kActions{
     Honest{"thread_name", thread_name},     Honest{"child", child},
     Honest{"socket_pair", socket_pair},     Honest{"unix_server", unix_server},
     Honest{"own_signal", own_signal},       Honest{"own_limit", own_limit},
-    Honest{"fresh_code", fresh_code},
+    Honest{"fresh_code", fresh_code},       Honest{"own_child", own_child},
 };
 
 }  // namespace

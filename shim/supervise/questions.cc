@@ -237,7 +237,7 @@ void Watched::conclude(Pending pending, const policies::Decision& decision, cons
   // Who makes a node, or uses one, may be gone when the kernel's word on it is read.
   const bool kernel_decides = decision.object.type == policies::ObjectType::Address ||
                               decision.object.type == policies::ObjectType::Device ||
-                              facts.call->name.starts_with("mknod");
+                              asked.call.name.starts_with("mknod");
   if (records_ && goes_on && kernel_decides) remember_caller(tid);
   if (outcome.report != policies::Report::Nothing && !told_by_kernel(decision, asker)) {
     policies::Event event = blank(policies::EventKind::Violation);

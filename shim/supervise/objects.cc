@@ -1,5 +1,6 @@
 #include "shim/supervise/objects.h"
 
+#include <fcntl.h>
 #include <sys/fanotify.h>
 #include <unistd.h>
 
@@ -11,10 +12,10 @@ namespace moat::shim {
 
 namespace {
 
-std::string path_of(int fd) {
+// `numbers`: /proc/self/fd, which need not be looked up for every open.
+std::string path_of(int numbers, int fd) {
   char buffer[4096];
-  const std::string link = "/proc/self/fd/" + std::to_string(fd);
-  const ssize_t n = ::readlink(link.c_str(), buffer, sizeof buffer);
+  const ssize_t n = ::readlinkat(numbers, std::to_string(fd).c_str(), buffer, sizeof buffer);
   return n > 0 ? std::string(buffer, static_cast<std::size_t>(n)) : std::string();
 }
 
@@ -56,6 +57,11 @@ void HeldEvent::answer(std::uint32_t response) {
   held->group.store(0, std::memory_order_release);
 }
 
+ObjectGroup::ObjectGroup(UniqueFd group, std::uint32_t number)
+    : group_(std::move(group)),
+      numbers_(::open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC)),
+      number_(number) {}
+
 std::size_t ObjectGroup::read(Journal& journal, const Handler& handle) {
   JournalPage& page = journal.page();
   page.event_group.store(number_, std::memory_order_release);
@@ -75,7 +81,7 @@ std::size_t ObjectGroup::read(Journal& journal, const Handler& handle) {
     OpenEvent open;
     open.tid = event->pid;
     open.exec = (event->mask & FAN_OPEN_EXEC_PERM) != 0;
-    open.path = path_of(event->fd);
+    open.path = path_of(numbers_.raw(), event->fd);
     handle(std::move(open), HeldEvent(group_.raw(), held));
   }
   // What the buffer holds is in flight, whoever looks: no second word says how much of it is.

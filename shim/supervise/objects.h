@@ -42,7 +42,7 @@ class ObjectGroup {
  public:
   using Handler = std::function<void(OpenEvent, HeldEvent)>;
 
-  ObjectGroup(UniqueFd group, std::uint32_t number) : group_(std::move(group)), number_(number) {}
+  ObjectGroup(UniqueFd group, std::uint32_t number);
 
   // Reads one batch and hands each event over; returns how many there were.
   std::size_t read(Journal& journal, const Handler& handle);
@@ -50,6 +50,7 @@ class ObjectGroup {
 
  private:
   UniqueFd group_;
+  UniqueFd numbers_;
   std::uint32_t number_;
 };
 

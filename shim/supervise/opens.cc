@@ -10,6 +10,7 @@ constexpr std::size_t kMaxExecuting = 16384;  // static programs stay until thei
 }  // namespace
 
 void Watched::on_opens() {
+  parts_.loop.favour(group_->fd());
   group_->read(parts_.journal, [this](OpenEvent event, HeldEvent held) {
     on_open(std::move(event), std::move(held));
   });

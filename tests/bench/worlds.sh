@@ -20,6 +20,18 @@ syscall_world() {
   echo model >"$RUN_DIR/w/models/model.bin"
   naming_policy
   supervised_spec "$RUN_DIR/rootfs" node/bench
+  floor_cgroups >"$RUN_DIR/cgroups"
+}
+
+# Groups as deep as a container's, in the hierarchies whose depth is felt at each sleep and wake-up.
+floor_cgroups() {
+  local mount
+  while read -r mount; do
+    if [[ -e $mount/cpu.shares || -e $mount/cpuacct.usage || -e $mount/cgroup.controllers ]]; then
+      mkdir -p "$mount/$CTR_NAMESPACE/floor"
+      echo "$mount/$CTR_NAMESPACE/floor"
+    fi
+  done < <(cgroup_mounts)
 }
 
 # A policy that names an address, in every phase: then the kernel's programs alone decide where a

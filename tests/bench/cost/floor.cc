@@ -17,8 +17,9 @@
 #include <cerrno>
 #include <csignal>
 #include <cstddef>
-#include <cstdio>
 #include <cstring>
+#include <fstream>
+#include <sstream>
 
 #include "oci/sys.h"
 #include "tests/bench/cost/worker.h"
@@ -79,7 +80,12 @@ void answer_opens(int group) {
   }
 }
 
-bool enter(const std::string& root) {
+bool enter(const std::string& dir) {
+  std::istringstream groups(oci::read_file(dir + "/cgroups").value_or(std::string()));
+  for (std::string group; std::getline(groups, group);)
+    if (std::ofstream members(group + "/cgroup.procs"); !(members << "0" << std::flush))
+      return false;
+  const std::string root = dir + "/rootfs";
   return ::unshare(CLONE_NEWNS) == 0 &&
          ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
          ::mount(root.c_str(), root.c_str(), nullptr, MS_BIND, nullptr) == 0 &&
@@ -102,10 +108,10 @@ Result<Ends> make_pipe() {
 }
 
 // Says its listener's number (0: it needs none) and goes on as soon as it hears that it may.
-[[noreturn]] void be_worker(FloorKind kind, const std::string& root, const Meeting& meeting,
+[[noreturn]] void be_worker(FloorKind kind, const std::string& dir, const Meeting& meeting,
                             std::array<int, 2> streams) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-  int number = enter(root) ? 0 : -1;
+  int number = enter(dir) ? 0 : -1;
   if (number == 0 && kind == FloorKind::Seccomp) number = install_filter();
   char byte = 0;
   if (::write(meeting.ready.write.raw(), &number, sizeof number) != sizeof number || number < 0 ||
@@ -131,13 +137,13 @@ UniqueFd guard(FloorKind kind, pid_t worker, int number) {
   return group;
 }
 
-[[noreturn]] void be_loop(FloorKind kind, const std::string& root, std::array<int, 2> streams) {
+[[noreturn]] void be_loop(FloorKind kind, const std::string& dir, std::array<int, 2> streams) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   auto ready = make_pipe(), go = make_pipe();
   if (!ready || !go) ::_exit(1);
   const Meeting meeting{std::move(*ready), std::move(*go)};
   const pid_t worker = ::fork();
-  if (worker == 0) be_worker(kind, root, meeting, streams);
+  if (worker == 0) be_worker(kind, dir, meeting, streams);
   for (const int fd : streams) ::close(fd);
   int number = -1;
   if (::read(meeting.ready.read.raw(), &number, sizeof number) != sizeof number || number < 0)
@@ -153,7 +159,7 @@ UniqueFd guard(FloorKind kind, pid_t worker, int number) {
 
 }  // namespace
 
-Result<std::unique_ptr<Floor>> Floor::start(FloorKind kind, const std::string& root) {
+Result<std::unique_ptr<Floor>> Floor::start(FloorKind kind, const std::string& dir) {
   auto in = make_pipe(), out = make_pipe();
   if (!in || !out) return fail(Error((in ? out : in).error()));
   std::unique_ptr<Floor> floor(new Floor);
@@ -162,7 +168,7 @@ Result<std::unique_ptr<Floor>> Floor::start(FloorKind kind, const std::string& r
   if (floor->loop_ == 0) {
     in->write.reset();
     out->read.reset();
-    be_loop(kind, root, {in->read.raw(), out->write.raw()});
+    be_loop(kind, dir, {in->read.raw(), out->write.raw()});
   }
   floor->input_ = std::move(in->write);
   floor->output_ = std::move(out->read);

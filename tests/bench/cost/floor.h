@@ -19,8 +19,10 @@ enum class FloorKind {
 
 class Floor {
  public:
-  // The worker runs in `root`, a mount of its own. The loop is a process of its own, as moat's is.
-  static Result<std::unique_ptr<Floor>> start(FloorKind kind, const std::string& root);
+  // The worker runs in `dir`/rootfs, a mount of its own, and in the cgroups that `dir`/cgroups
+  // lists: what a container costs is not what is measured. The loop is a process of its own, as
+  // moat's is.
+  static Result<std::unique_ptr<Floor>> start(FloorKind kind, const std::string& dir);
   ~Floor();
   Floor(const Floor&) = delete;
   Floor& operator=(const Floor&) = delete;

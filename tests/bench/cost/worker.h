@@ -9,10 +9,10 @@
 //   write N             open for writing and close, of a file in /tmp: its path is read
 //   read N              open for reading and close, of a small file of the image
 //   connect N           to a listening socket of its own; only connect() is timed
-//   longest MS THREADS  for so long, as many threads ask as `signal` does
+//   waits MS THREADS    for so long, as many threads ask as `signal` does
 //
-// Answers: "ok"; nanoseconds of all N; for `longest`: when the longest call that succeeded returned
-// (CLOCK_MONOTONIC, nanoseconds), how long it took, and how many calls failed.
+// Answers: "ok"; nanoseconds of all N; "answered", and when each call returned that succeeded after
+// more than a millisecond (CLOCK_MONOTONIC, nanoseconds).
 #pragma once
 
 namespace moat::bench {

@@ -164,6 +164,12 @@ int make_node(const Run& run) {
   return err;
 }
 
+// open_tree_attr (Linux 6.15), which the libseccomp of today has no name for.
+int new_call(const Run&) {
+  constexpr long kOpenTreeAttr = 467;
+  return close_or_errno(::syscall(kOpenTreeAttr, AT_FDCWD, "/", O_CLOEXEC, nullptr, 0));
+}
+
 int host_name(const Run& run) {
   return errno_unless(::sethostname(run.tag.data(), run.tag.size()) == 0);
 }
@@ -213,6 +219,7 @@ constexpr std::array kAttempts{
     Attempt{"exe_link", "filter", "-", Planted::Nothing, exe_link},
     Attempt{"let_trace", "filter", "-", Planted::Nothing, let_trace},
     Attempt{"make_node", "device.access", "-", Planted::Nothing, make_node},
+    Attempt{"new_call", "silent", "-", Planted::Nothing, new_call},
     Attempt{"host_name", "system.control", "-", Planted::Nothing, host_name},
     Attempt{"int80", "abi", "-", Planted::Nothing, int80},
     Attempt{"x32", "abi", "-", Planted::Nothing, x32},

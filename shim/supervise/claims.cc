@@ -134,7 +134,8 @@ std::string follow(pid_t tid, const std::string& raw, bool last) {
         static_cast<int>(::syscall(SYS_openat2, root->raw(), p.c_str(), &how, sizeof how)));
   };
   const auto name_of = [top = root_of(tid)](const UniqueFd& fd) {
-    return below_root(link_of("/proc/self/fd/" + std::to_string(fd.raw())), top);
+    // The thread's own: readers do not share their descriptors.
+    return below_root(link_of("/proc/thread-self/fd/" + std::to_string(fd.raw())), top);
   };
   for (int links = 0; links < kMaxLinks && !path.starts_with("/proc/"); ++links) {
     if (last)

@@ -38,13 +38,15 @@ std::vector<Permitted> supervisor_calls(int shim_socket) {
   std::vector<Permitted> calls = keeper_calls(shim_socket);
   constexpr std::uint32_t kWrites = O_ACCMODE | O_CREAT | O_TRUNC | O_APPEND;
   calls.push_back({SYS_openat, 2, kWrites, O_RDONLY});
+  // Of a thread that reads: it has no business with the descriptors of who answers.
+  calls.push_back({SYS_unshare, 0, ~std::uint32_t{0}, CLONE_FILES});
   calls.push_back(
       {SYS_clone, 0, CLONE_THREAD, CLONE_THREAD});  // clone3 is not there: glibc asks this
   for (const int call : {
          SYS_openat2, SYS_process_vm_readv, SYS_pidfd_getfd,  // looking at who asks
              SYS_getsockname, SYS_getdents64, SYS_readlinkat, SYS_newfstatat, SYS_fstat, SYS_statx,
-             SYS_pread64, SYS_ftruncate, SYS_eventfd2, SYS_set_robust_list, SYS_prlimit64,
-             SYS_sched_getaffinity,
+             SYS_statfs, SYS_fstatfs, SYS_pread64, SYS_ftruncate, SYS_eventfd2, SYS_close_range,
+             SYS_set_robust_list, SYS_prlimit64, SYS_sched_getaffinity,
 #if defined(SYS_rseq)
              SYS_rseq,
 #endif

@@ -208,7 +208,7 @@ void Watched::read_and_decide(Pending pending, const SyscallRow& row, const Aske
         Claims read = claims.value_or(Claims{});
         if (!claims) {
           read.unreadable = true;
-          health("warning", "an argument could not be read in time");
+          note_unreadable();
         }
         if (!held->still_waiting()) return;  // gone: what was read may be another process's
         const policies::CallFacts said = facts(row, held->question(), &read);

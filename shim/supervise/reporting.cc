@@ -32,6 +32,27 @@ void Watched::health(std::string severity, std::string message) {
   emit(event);
 }
 
+// A broken volume makes many of them: at most one event a second, and none is left uncounted.
+void Watched::note_unreadable() {
+  constexpr std::chrono::milliseconds kPause{1000};
+  ++unreadable_;
+  if (unreadable_told_) return;
+  unreadable_told_ = true;
+  policies::Event event = blank(EventKind::Health);
+  event.severity = "warning";
+  event.message = "an argument could not be read in time";
+  event.numbers["unreadable"] = static_cast<std::int64_t>(std::exchange(unreadable_, 0));
+  emit(event);
+  parts_.loop.after(kPause, [this, alive = alive_] {
+    if (!*alive) return;
+    unreadable_told_ = false;
+    if (unreadable_ > 0) {
+      --unreadable_;
+      note_unreadable();
+    }
+  });
+}
+
 void Watched::report(const policies::Decision& decision, const policies::Outcome& outcome,
                      pid_t tid, policies::Event event) {
   const bool denied = outcome.report == policies::Report::Violation;

@@ -75,7 +75,8 @@ bool SupervisorLink::on_readable() {
   auto packet = oci::receive_packet(socket_.raw(), hooks::kMaxMessage);
   if (!packet && packet.error().code == Code::Unavailable) return false;
   if (!packet || packet->closed) {
-    loop_.forget(socket_.raw());  // its end is told by the pidfd
+    loop_.forget(socket_.raw());
+    disowned();
     return false;
   }
   const auto message = hooks::decode(packet->data);
@@ -87,6 +88,16 @@ bool SupervisorLink::on_readable() {
   else
     on_message_(*message);
   return true;
+}
+
+// The thread that answered is gone. Its process may not be yet: a thread that reads for it can be
+// held up in the kernel, and the pidfd with it.
+void SupervisorLink::disowned() {
+  if (!child_) return;
+  (void)oci::pidfd_signal(child_->pidfd.raw(), SIGKILL);
+  loop_.post([this, pid = child_->pid] {
+    if (child_ && child_->pid == pid) lost();
+  });
 }
 
 void SupervisorLink::lost() {

@@ -45,6 +45,7 @@ class SupervisorLink {
     oci::Loop::TimerId deadline;
   };
   bool on_readable();  // false: there was nothing
+  void disowned();
   void lost();
   void answer(std::uint64_t ticket, const hooks::Message* message);
 

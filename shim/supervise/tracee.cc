@@ -1,8 +1,11 @@
 #include "shim/supervise/tracee.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <condition_variable>
 #include <deque>
@@ -33,6 +36,17 @@ struct Reader::Shared {
 namespace {
 
 constexpr std::size_t kStack = 128U << 10;  // a worker holds a few path buffers
+
+// A page that never arrives can keep a thread from dying, and its process with it: neither its
+// pidfd nor its descriptors would tell that the supervisor was killed. So a worker has descriptors
+// of its own, and the shim's socket is closed with the thread that answers.
+bool leave_descriptors(int wake) {
+  if (::unshare(CLONE_FILES) != 0) return false;
+  const auto number = static_cast<unsigned>(wake);
+  constexpr unsigned kLast = ~0U;
+  return (number == 0 || ::syscall(SYS_close_range, 0U, number - 1, 0U) == 0) &&
+         ::syscall(SYS_close_range, number + 1, kLast, 0U) == 0;
+}
 
 }  // namespace
 
@@ -65,6 +79,7 @@ void Reader::start_worker() {
     const std::unique_ptr<std::shared_ptr<Shared>> owned(
         static_cast<std::shared_ptr<Shared>*>(raw));
     Shared& shared = **owned;
+    if (!leave_descriptors(shared.wake.raw())) return nullptr;
     std::unique_lock lock(shared.mutex);
     for (;;) {
       ++shared.idle;

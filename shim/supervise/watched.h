@@ -136,6 +136,7 @@ class Watched {
   [[nodiscard]] policies::Event blank(policies::EventKind kind) const;
   void emit(const policies::Event& event);
   void health(std::string severity, std::string message);
+  void note_unreadable();
   void punish(const policies::Verdict& verdict, pid_t tid, const std::function<bool()>& waits);
 
   SupervisorParts& parts_;
@@ -169,6 +170,8 @@ class Watched {
   Tally* tally_;  // in the journal, while that has room
   std::int64_t report_second_ = 0;
   std::uint64_t reports_ = 0, suppressed_ = 0;
+  std::uint64_t unreadable_ = 0;
+  bool unreadable_told_ = false;  // a moment ago
   // Outlives nothing: callbacks of the reader check it before they touch this object.
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };

@@ -203,10 +203,22 @@ bool Membership::contains(const std::string& cgroups) const {
   return inside;
 }
 
+namespace {
+
+// One number for each pid namespace it is in, seen from ours.
+bool is_in_our_pid_namespace(pid_t pid) {
+  const std::string status = read(pid, "status");
+  return field(status, "NSpid").find('\t') == std::string_view::npos;
+}
+
+}  // namespace
+
 bool is_runtime_bootstrap(pid_t pid, pid_t shim, const Membership& membership) {
   for (int depth = 0; depth < kMaxDepth && pid > 1; ++depth) {
     const pid_t parent = parent_of(pid);
-    if (parent == shim) return !membership.contains(cgroups_of(pid));
+    // Not the init of another container, which adopts the orphans of all that share its processes.
+    if (parent == shim)
+      return is_in_our_pid_namespace(pid) && !membership.contains(cgroups_of(pid));
     pid = parent;
   }
   return false;

@@ -1,11 +1,16 @@
 #include "shim/supervise/process.h"
 
 #include <gtest/gtest.h>
+#include <sched.h>
 #include <sys/ptrace.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <csignal>
+#include <cstdlib>
+
+#include "oci/sys.h"
 
 namespace moat::shim {
 namespace {
@@ -80,6 +85,38 @@ TEST(Process, AnotherExecutionOfTheSameFileIsAnotherProgram) {
   EXPECT_NE(program_of(child), program_of(::getpid()));
   ::kill(child, SIGKILL);
   ::waitpid(child, &status, 0);
+}
+
+// A child of ours in the pid namespace that `flags` make, with one of its own; says what the latter
+// passes for with us as the shim.
+bool grandchild_passes_for_runtime(int flags) {
+  int said[2], stay[2];
+  if (::pipe(said) != 0 || ::pipe(stay) != 0) return false;
+  const auto child = static_cast<pid_t>(::syscall(SYS_clone, flags | SIGCHLD, 0, 0, 0, 0));
+  if (child == 0) {
+    ::close(stay[1]);
+    char c = ::fork() == 0 ? 'g' : 'c';
+    if (c == 'g') (void)!::write(said[1], &c, 1);
+    (void)!::read(stay[0], &c, 1);
+    ::_exit(0);
+  }
+  char c = 0;
+  EXPECT_EQ(::read(said[0], &c, 1), 1);
+  const std::string pid = std::to_string(child);
+  const auto children = oci::read_file("/proc/" + pid + "/task/" + pid + "/children");
+  EXPECT_TRUE(children);
+  const bool passes =
+      is_runtime_bootstrap(static_cast<pid_t>(std::atoi(children->c_str())), ::getpid(),
+                           Membership(std::string("0::/default/elsewhere\n")));
+  for (const int end : {said[0], said[1], stay[0], stay[1]}) ::close(end);
+  ::waitpid(child, nullptr, 0);
+  return passes;
+}
+
+TEST(Process, OrphansThatAPausedSandboxAdoptsAreNotTheRuntimes) {
+  EXPECT_TRUE(grandchild_passes_for_runtime(0));
+  if (::geteuid() != 0) GTEST_SKIP() << "a pid namespace needs root";
+  EXPECT_FALSE(grandchild_passes_for_runtime(CLONE_NEWPID));
 }
 
 TEST(Process, OfNobodyIsEmptyNotACrash) {

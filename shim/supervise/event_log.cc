@@ -25,6 +25,11 @@ bool EventLog::put(const policies::Event& event) {
   return false;
 }
 
+bool EventLog::is_long() const {
+  struct stat file {};
+  return ::fstat(file_.raw(), &file) == 0 && static_cast<std::uint64_t>(file.st_size) >= kLongFile;
+}
+
 void EventLog::go_on() {
   constexpr off_t kTail = 64 << 10;  // longer than any line
   struct stat file {};

@@ -9,6 +9,9 @@
 
 namespace moat::shim {
 
+// Of one container: a payload has it say what it likes, and the node's disk is everybody's.
+inline constexpr std::uint64_t kLongFile = 64U << 20;
+
 class EventLog {
  public:
   // `resumed`: what the file ends with is of an earlier writer, killed perhaps in half a line.
@@ -16,6 +19,7 @@ class EventLog {
     if (resumed) go_on();
   }
   void write(const policies::Event& event);
+  [[nodiscard]] bool is_long() const;  // so that reports should be few
 
  private:
   void go_on();

@@ -68,8 +68,9 @@ void Watched::report(const policies::Decision& decision, const policies::Outcome
     }
     report_second_ = second;
     reports_ = suppressed_ = 0;
+    most_reports_ = log_.is_long() ? kReportsOfALongFile : kReportsPerSecond;
   }
-  if (++reports_ > kReportsPerSecond) {
+  if (++reports_ > most_reports_) {
     ++suppressed_;
     return;
   }

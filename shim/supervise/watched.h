@@ -42,6 +42,7 @@ struct SupervisorParts {
 inline constexpr std::chrono::milliseconds kTransitionDeadline{15000};
 // Reports a second and container; the rest is counted and said in a drop event.
 inline constexpr std::uint64_t kReportsPerSecond = 500;
+inline constexpr std::uint64_t kReportsOfALongFile = 1;
 
 class Watched {
  public:
@@ -169,7 +170,7 @@ class Watched {
   Tally own_tally_{};
   Tally* tally_;  // in the journal, while that has room
   std::int64_t report_second_ = 0;
-  std::uint64_t reports_ = 0, suppressed_ = 0;
+  std::uint64_t reports_ = 0, suppressed_ = 0, most_reports_ = kReportsPerSecond;
   std::uint64_t unreadable_ = 0;
   bool unreadable_told_ = false;  // a moment ago
   // Outlives nothing: callbacks of the reader check it before they touch this object.

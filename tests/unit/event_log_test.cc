@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include "oci/sys.h"
 #include "tests/support/temp_dir.h"
@@ -40,6 +41,13 @@ TEST_F(EventLogTest, HalfALineOfTheLastWriterIsTakenBack) {
 TEST_F(EventLogTest, AFileWithoutALineBeginsAtOne) {
   EventLog(file(), true).write({});
   EXPECT_NE(text().find(R"("seq":1,)"), std::string::npos);
+}
+
+TEST_F(EventLogTest, KnowsWhenItsFileIsLong) {
+  const EventLog log(file());
+  EXPECT_FALSE(log.is_long());
+  ASSERT_EQ(::truncate(path.c_str(), static_cast<off_t>(kLongFile)), 0);
+  EXPECT_TRUE(log.is_long());
 }
 
 }  // namespace

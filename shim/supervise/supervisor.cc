@@ -2,6 +2,7 @@
 // nothing privileged; it only holds what the shim hands it.
 #include <linux/capability.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -25,6 +26,14 @@ Status confine_supervisor() {
   constexpr std::uint64_t kCapabilities =
       (1U << CAP_SYS_PTRACE) | (1U << CAP_DAC_READ_SEARCH) | (1U << CAP_KILL);
   return confine({"moat-supervisor", kCapabilities, supervisor_calls(kShimSocket)});
+}
+
+// Each open that waits for an answer is one of ours: a batch of them is more than the usual 1024.
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  (void)::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 class Supervisor {
@@ -126,6 +135,7 @@ void Supervisor::tell_status(std::uint64_t ticket) {
 
 int supervisor_main(int, char**) {
   oci::keep_heap_small();
+  raise_descriptor_limit();
   ::signal(SIGPIPE, SIG_IGN);
   // Ends with its socket, not with the terminal's or the node's signals: they are for the shim.
   for (const int signal : {SIGTERM, SIGINT, SIGHUP}) ::signal(signal, SIG_IGN);

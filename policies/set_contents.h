@@ -164,10 +164,23 @@ inline constexpr Lines kSelf{"/usr/bin/python3*",    "/usr/local/bin/python3*",
 
 inline constexpr Lines kShm{"/dev/shm/**"};
 
-// /dev/fd and /dev/std* are links into /proc/self/fd, whose targets pipes and ptys are.
-inline constexpr Lines kStdio{"/dev/null",    "/dev/zero", "/dev/full",  "/dev/random",
-                              "/dev/urandom", "/dev/tty",  "/dev/ptmx",  "/dev/pts/**",
-                              "/dev/console", "/dev/std*", "/dev/fd/**", "/proc/*/fd/*"};
+// /dev/fd and /dev/std* are links into /proc/self/fd, whose targets pipes and ptys are. Not those
+// of others: what a session reads is its own. The first process's are where images send their logs.
+inline constexpr Lines kStdio{"/dev/null",
+                              "/dev/zero",
+                              "/dev/full",
+                              "/dev/random",
+                              "/dev/urandom",
+                              "/dev/tty",
+                              "/dev/ptmx",
+                              "/dev/pts/**",
+                              "/dev/console",
+                              "/dev/std*",
+                              "/dev/fd/*",
+                              "/proc/self/fd/*",
+                              "/proc/thread-self/fd/*",
+                              "/proc/1/fd/1",
+                              "/proc/1/fd/2"};
 
 // Without environ, mem, root, cwd and the like: those of another process hold its keys.
 inline constexpr Lines kSysInfo{"/proc",

@@ -101,18 +101,51 @@ std::string base_of(pid_t tid, std::optional<std::uint64_t> dirfd) {
       root_of(tid));
 }
 
-constexpr int kMaxLinks = 8;  // dangling ones, in a row
+constexpr int kMaxLinks = 40;                 // the kernel's own limit
+constexpr auto kElsewhere = "elsewhere by ";  // in no set of places
 
-// What the caller's own descriptor stands for, when `path` names one: an object's path, or nothing
-// for pipes and sockets.
-std::string behind_descriptor(pid_t tid, const std::string& path) {
-  for (const std::string_view head : {"/proc/self/fd/", "/proc/thread-self/fd/", "/dev/fd/"}) {
-    if (!path.starts_with(head)) continue;
-    const std::string target =
-        link_of("/proc/" + std::to_string(tid) + "/fd/" + path.substr(head.size()));
-    return target.starts_with('/') ? below_root(target, root_of(tid)) : std::string();
+bool is_number(std::string_view text) {
+  return !text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos;
+}
+
+// What a descriptor stands for, when `path` names one: an object's path, or nothing for pipes and
+// sockets. Another process's is looked at as the caller would.
+std::string behind_descriptor(pid_t tid, std::string_view path) {
+  constexpr std::string_view kFd = "/fd/";
+  const std::size_t last = path.rfind('/');
+  if (last == std::string_view::npos || !is_number(path.substr(last + 1))) return {};
+  const std::string_view number = path.substr(last + 1);
+  const std::string_view head = path.substr(0, last + 1);
+  std::string link;
+  if (head == "/proc/self/fd/" || head == "/proc/thread-self/fd/" || head == "/dev/fd/")
+    link = "/proc/" + std::to_string(tid) + std::string(kFd) + std::string(number);
+  else if (head.starts_with("/proc/") && head.ends_with(kFd))
+    link = "/proc/" + std::to_string(tid) + "/root" + std::string(path);
+  else
+    return {};
+  const std::string target = link_of(link);
+  return target.starts_with('/') ? below_root(target, root_of(tid)) : std::string();
+}
+
+// A folder of `path` may be a link over /proc/self, where the kernel gets and we do not: the last
+// one that is a link, replaced by what it says. Nothing when there is none.
+template <class Open, class Name>
+std::optional<std::string> past_link(const std::string& path, Open open_at, Name name_of) {
+  for (std::size_t end = path.rfind('/'); end != 0 && end != std::string::npos;) {
+    const std::size_t begin = path.rfind('/', end - 1);
+    const UniqueFd folder = open_at(begin == 0 ? "/" : path.substr(0, begin));
+    if (folder.valid()) {
+      std::string target(kMaxPath, '\0');
+      const std::string name = path.substr(begin + 1, end - begin - 1);
+      const ssize_t n = ::readlinkat(folder.raw(), name.c_str(), target.data(), target.size());
+      if (n <= 0) return std::nullopt;
+      target.resize(static_cast<std::size_t>(n));
+      if (!target.starts_with('/')) target = name_of(folder) + "/" + target;
+      return target + path.substr(end);
+    }
+    end = begin;
   }
-  return {};
+  return std::nullopt;
 }
 
 // Where `raw` leads inside the container right now, also when nothing is there yet: an open that
@@ -142,7 +175,12 @@ std::string follow(pid_t tid, const std::string& raw, bool last) {
       if (const UniqueFd fd = open_at(path); fd.valid()) return name_of(fd);
     const std::size_t slash = path.rfind('/');
     const UniqueFd parent = open_at(slash == 0 ? "/" : path.substr(0, slash));
-    if (!parent.valid()) return path;
+    if (!parent.valid()) {
+      auto past = past_link(path, open_at, name_of);
+      if (!past) return path;
+      path = std::move(*past);
+      continue;
+    }
     std::string folder = name_of(parent);
     if (folder == "/") folder.clear();
     std::string target(kMaxPath, '\0');
@@ -153,6 +191,19 @@ std::string follow(pid_t tid, const std::string& raw, bool last) {
     target.resize(static_cast<std::size_t>(n));
     path = target.starts_with('/') ? target : folder + "/" + target;
   }
+  if (!path.starts_with("/proc/")) return kElsewhere + path;  // too many links
+  // /dev/stdin leads to a descriptor as well.
+  const std::string object = last ? behind_descriptor(tid, path) : std::string();
+  return object.empty() ? path : object;
+}
+
+// A process may call itself by its number, as the container has it.
+std::string by_self(pid_t tid, std::string path) {
+  constexpr std::string_view kProc = "/proc/";
+  if (!path.starts_with(kProc) || path.size() == kProc.size()) return path;
+  if (path[kProc.size()] < '1' || path[kProc.size()] > '9') return path;
+  const std::string own = std::string(kProc) + std::to_string(describe(tid).pid);
+  if (path.starts_with(own + "/")) path.replace(0, own.size(), "/proc/self");
   return path;
 }
 
@@ -184,6 +235,7 @@ Claims read_claims(const ReadRequest& request) {
         }
         std::string whole = *text;
         if (!whole.starts_with('/')) whole = base_of(request.tid, dirfd) + "/" + whole;
+        whole = by_self(request.tid, std::move(whole));
         const bool last = request.call->args[i] == Arg::Path && !says_nofollow(request);
         const std::string place = follow(request.tid, whole, last);
         whole = normalised(whole);

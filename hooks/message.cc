@@ -73,6 +73,26 @@ void fields(V& v, Entered& m) {
   v("error", m.error);
 }
 template <class V>
+void fields(V& v, Settle& m) {
+  v("id", m.id);
+  v("phase", m.phase);
+  v("ticket", m.ticket);
+}
+template <class V>
+void fields(V& v, Notice& m) {
+  v("id", m.id);
+  v("severity", m.severity);
+  v("message", m.message);
+}
+template <class V>
+void fields(V& v, Mounted& m) {
+  v("id", m.id);
+  v("point", m.point);
+  v("source", m.source);
+  v("fstype", m.fstype);
+  v("gone", m.gone);
+}
+template <class V>
 void fields(V& v, Signalling& m) {
   v("id", m.id);
   v("signal", m.signal);
@@ -114,6 +134,10 @@ void fields(V& v, Told& m) {
 }
 template <class V>
 void fields(V& v, Freeze& m) {
+  v("id", m.id);
+}
+template <class V>
+void fields(V& v, Terminate& m) {
   v("id", m.id);
 }
 
@@ -161,9 +185,10 @@ struct Reader {
   }
 };
 
-constexpr const char* kNames[] = {"adopt",   "listen",     "watch",  "network", "session",
-                                  "entered", "signalling", "forget", "ask",     "enter",
-                                  "ready",   "told",       "freeze"};
+constexpr const char* kNames[] = {"adopt",   "listen",   "watch",  "network", "session",
+                                  "entered", "settle",   "notice", "mounted", "signalling",
+                                  "forget",  "ask",      "enter",  "ready",   "told",
+                                  "freeze",  "terminate"};
 static_assert(std::size(kNames) == std::variant_size_v<Message>);
 
 template <std::size_t I = 0>

@@ -44,7 +44,8 @@ struct Listen {
   std::string runtime_exe;       // what it ran then: the runtime's init, trusted while it does
 };
 
-// The fanotify group of the container. Descriptor: the group. Its init runs under `init`.
+// The fanotify group of the container; number 0: there is none. Descriptors: the group, and what
+// ends the container. Its init runs under `init`.
 struct Watch {
   std::string id;
   std::int32_t init = 0;
@@ -70,6 +71,23 @@ struct Entered {  // the transition asked for is in force, or failed with `error
   std::string id;
   policies::Phase phase = policies::Phase::Init;
   std::string error;
+};
+
+// All but the supervisor's own decisions follow the phase asked for already: they do from now on,
+// and what is to wait for Entered waits. Answered with Ready{ticket}.
+struct Settle {
+  std::string id;
+  policies::Phase phase = policies::Phase::Init;
+  std::uint64_t ticket = 0;
+};
+
+struct Notice {  // a health event, of what only the shim knows
+  std::string id, severity, message;
+};
+
+struct Mounted {  // the container's mounts are not what they were at its creation
+  std::string id, point, source, fstype;
+  bool gone = false;  // taken away
 };
 
 struct Signalling {  // a signal is about to be sent to init; answered with Ready{ticket}
@@ -115,8 +133,13 @@ struct Freeze {  // reaction `quarantine`
   std::string id;
 };
 
-using Message = std::variant<Adopt, Listen, Watch, Network, SessionStarted, Entered, Signalling,
-                             Forget, Ask, Enter, Ready, Told, Freeze>;
+struct Terminate {  // reaction `terminate`
+  std::string id;
+};
+
+using Message =
+    std::variant<Adopt, Listen, Watch, Network, SessionStarted, Entered, Settle, Notice, Mounted,
+                 Signalling, Forget, Ask, Enter, Ready, Told, Freeze, Terminate>;
 
 std::string encode(const Message& message);
 Result<Message> decode(std::string_view text);

@@ -27,7 +27,7 @@ int rank(Mode mode) {
 bool states_more(const policies::Document& floor) {
   const auto stated = [](const auto& part) { return part.has_value(); };
   return !floor.extends.empty() || !floor.models.empty() || !floor.scratch.empty() ||
-         floor.on_violation || std::ranges::any_of(floor.phases, stated) ||
+         floor.on_violation || floor.session_rules || std::ranges::any_of(floor.phases, stated) ||
          std::ranges::any_of(floor.transitions, stated);
 }
 
@@ -59,8 +59,6 @@ Status Floor::permits(const Annotations& annotations) const {
   if (!annotations.allow_connect.empty()) key = "allow-connect";
   if (!annotations.allow_write.empty()) key = "allow-write";
   if (!annotations.allow_exec.empty()) key = "allow-exec";
-  const auto failure = annotations.other.find("failure-policy");
-  if (failure != annotations.other.end() && failure->second == "open") key = "failure-policy";
   if (key.empty()) return {};
   return fail(Code::PermissionDenied,
               "annotation moat.dev/" + key +

@@ -50,6 +50,13 @@ Result<std::optional<bool>> automatic(std::string_view value) {
               "'" + policies::printable(value) + "' is not one of auto, true, false");
 }
 
+Result<FailurePolicy> failure_policy(std::string_view value) {
+  static constexpr std::array<std::string_view, 3> kWords{"closed", "pod", "open"};
+  const auto at = std::ranges::find(kWords, value) - kWords.begin();
+  if (at < static_cast<std::ptrdiff_t>(kWords.size())) return static_cast<FailurePolicy>(at);
+  return fail(Code::InvalidArgument, policies::not_one_of(value, kWords));
+}
+
 struct Key {
   std::string_view name;
   Status (*set)(NodeConfig& to, const std::string& value);
@@ -64,6 +71,7 @@ constexpr std::array kKeys{
     Key{"runtime", set<program, &NodeConfig::runtime>},
     Key{"runtimeRoot", set<file_path, &NodeConfig::runtime_root>},
     Key{"hook", set<file_path, &NodeConfig::hook>},
+    Key{"failurePolicy", set<failure_policy, &NodeConfig::failure_policy>},
     Key{"systemdCgroup", set<automatic, &NodeConfig::systemd_cgroup>},
 };
 

@@ -10,6 +10,9 @@
 //   runtime: runc            # the OCI runtime, of handlers that name none (BinaryName)
 //   runtimeRoot: /run/containerd/runc   # where it keeps its state (Root)
 //   hook: /usr/local/bin/moat-hook      # without it: moat-hook beside the shim, if it is there
+//   failurePolicy: closed    # a container whose promises cannot be kept does not start; pod: its
+//                            # annotation failure-policy may say open; open: unless that says
+//                            closed
 //   systemdCgroup: auto      # auto: by the form of the container's cgroup path; true; false
 #pragma once
 
@@ -21,6 +24,8 @@
 #include "policies/result.h"
 
 namespace moat::oci {
+
+enum class FailurePolicy : std::uint8_t { Closed, Pod, Open };
 
 struct NodeConfig {
   policies::Mode mode = policies::Mode::Audit;
@@ -35,6 +40,7 @@ struct NodeConfig {
   std::string runtime_root = "/run/containerd/runc";  // without the namespace
   std::string hook;                                   // empty: beside the shim
   std::optional<bool> systemd_cgroup;                 // nothing: auto
+  FailurePolicy failure_policy = FailurePolicy::Closed;
 
   // Strict: "moat.yaml:3: unknown key 'mod'; did you mean 'mode'?".
   static Result<NodeConfig> parse(std::string_view yaml, std::string_view source);

@@ -69,11 +69,25 @@ void apply(const Annotations& annotations, const Floor& floor, Mode mode,
   document.sessions =
       std::max({document.sessions.value_or(policies::Sessions::Allow),
                 annotations.sessions.value_or(policies::Sessions::Allow), floor.sessions});
+  // Whoever says that none may start means it, whatever they would be held to.
+  const bool none = floor.sessions == policies::Sessions::Deny ||
+                    annotations.sessions == policies::Sessions::Deny;
+  if (none || document.sessions == policies::Sessions::Allow) document.session_rules.reset();
   if (!annotations.serve_on) return;
   auto& serve = document.transitions[static_cast<std::size_t>(Phase::Serve)];
   if (!serve) serve.emplace();
   serve->listen = true;
   serve->listen_ports = *annotations.serve_on;
+}
+
+Result<bool> fails_open(const Annotations& annotations, FailurePolicy node) {
+  const auto found = annotations.other.find("failure-policy");
+  if (found == annotations.other.end()) return node == FailurePolicy::Open;
+  if (found->second != "open" || node != FailurePolicy::Closed) return found->second == "open";
+  return fail(Code::PermissionDenied,
+              "annotation moat.dev/failure-policy: loosens what is promised, which the node's "
+              "administrator "
+              "has not allowed; failurePolicy: pod in the node configuration would");
 }
 
 }  // namespace
@@ -91,6 +105,9 @@ Result<std::optional<Selection>> select(const Spec& spec, const NodeConfig& node
   const auto floor = Floor::load(node.floor);
   if (!floor) return fail(Error(floor.error()));
   if (auto status = floor->permits(*annotations); !status) return fail(std::move(status.error()));
+
+  const auto fail_open = fails_open(*annotations, node.failure_policy);
+  if (!fail_open) return fail(Error(fail_open.error()));
 
   const auto asked = mode_asked(*annotations, name);
   if (asked == Mode::Off && floor->mode == Mode::Off) return std::nullopt;
@@ -111,7 +128,8 @@ Result<std::optional<Selection>> select(const Spec& spec, const NodeConfig& node
                    std::move(*policy),
                    std::move(source->source),
                    std::move(source->digest),
-                   std::move(*annotations)};
+                   std::move(*annotations),
+                   *fail_open};
 }
 
 Status bind_places(Selection& selection, const Places& places) {

@@ -21,6 +21,7 @@ struct Selection {
   std::string source;  // builtin | node | configmap | annotation
   std::string digest;  // of the document before annotations, 64 hex digits
   Annotations annotations;
+  bool fail_open = false;  // it may start without a mechanism that its promises need
 };
 
 bool is_sandbox(const Spec& spec);

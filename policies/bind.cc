@@ -159,6 +159,11 @@ Result<Policy> Policy::bind(const Document& composed, const Bindings& bindings) 
     if (!boundary) return fail(std::move(boundary.error()).in(to_string(phase)).in(where));
     policy.boundaries_[i] = std::move(*boundary);
   }
+  if (composed.session_rules) {
+    auto boundary = bind_phase(*places, *composed.session_rules);
+    if (!boundary) return fail(std::move(boundary.error()).in("sessions").in(where));
+    policy.session_boundary_ = std::move(*boundary);
+  }
   policy.name_ = composed.name;
   policy.mode_ = composed.mode.value_or(Mode::Audit);
   policy.reaction_ = composed.on_violation.value_or(Reaction{});

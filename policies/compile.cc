@@ -44,14 +44,24 @@ bool can_be_entered(const Policy& policy, Phase phase) {
   return policy.boundary(phase).stated || (phase != Phase::Reload && phase != Phase::Train);
 }
 
+bool allowed_in(const Policy& policy, Phase phase, const std::vector<CallFacts>& questions) {
+  return std::ranges::all_of(
+      questions, [&](const CallFacts& facts) { return decide(policy, phase, facts).allowed; });
+}
+
+// The programs let sessions through: who has a boundary of their own is asked.
+bool allowed_in_sessions(const Policy& policy, const SyscallRow& row) {
+  return policy.session_boundary() == nullptr ||
+         std::ranges::all_of(hardest(row, false), [&](const CallFacts& facts) {
+           return decide_session(policy, facts).allowed;
+         });
+}
+
 bool always_allowed(const Policy& policy, const SyscallRow& row, bool kernel_holds) {
   const auto questions = hardest(row, kernel_holds);
-  return std::ranges::all_of(kPhases, [&](Phase phase) {
-    return !can_be_entered(policy, phase) ||
-           std::ranges::all_of(questions, [&](const CallFacts& facts) {
-             return decide(policy, phase, facts).allowed;
-           });
-  });
+  return allowed_in_sessions(policy, row) && std::ranges::all_of(kPhases, [&](Phase phase) {
+           return !can_be_entered(policy, phase) || allowed_in(policy, phase, questions);
+         });
 }
 
 Treatment plan_barred(const SyscallRow& row, Mode mode) {
@@ -87,6 +97,15 @@ std::vector<CallPlan> compile(const Policy& policy, Mode mode, bool kernel_holds
   plans.reserve(syscalls().size());
   for (const SyscallRow& row : syscalls()) plans.push_back(plan(policy, mode, row, kernel_holds));
   return plans;
+}
+
+std::vector<const SyscallRow*> gated(const Policy& policy, Phase phase) {
+  std::vector<const SyscallRow*> rows;
+  for (const SyscallRow& row : syscalls()) {
+    const bool gate = row.tier == Tier::Gate || row.tier == Tier::Trigger;
+    if (gate && !allowed_in(policy, phase, hardest(row, false))) rows.push_back(&row);
+  }
+  return rows;
 }
 
 }  // namespace moat::policies

@@ -1,5 +1,6 @@
 // From a policy to what the kernel's filter must do with each call of the table: allow, refuse or
-// notify. The union over all phases: only what differs between them, or must be reported, notifies.
+// notify. The union over all phases, and what sessions may: only what differs between them, or must
+// be reported, notifies.
 #pragma once
 
 #include <vector>
@@ -26,5 +27,9 @@ struct CallPlan {
 // `kernel_holds`: the container does not start without the programs of network_program.h, so that
 // what they decide whatever the registers say is not asked about.
 std::vector<CallPlan> compile(const Policy& policy, Mode mode, bool kernel_holds = false);
+
+// The calls of the gates that a phase does not let through whatever their registers say. What was
+// let through before must have ended when it begins; paths are the mounts' business.
+std::vector<const SyscallRow*> gated(const Policy& policy, Phase phase);
 
 }  // namespace moat::policies

@@ -38,14 +38,25 @@ void lay_rule(std::optional<ActionRule>& under, const ActionRule& over) {
   under = std::move(rule);
 }
 
+void lay_boundary(std::optional<PhaseRules>& under, const PhaseRules& over) {
+  if (!under) under.emplace();
+  for (Action action : kActions)
+    if (const auto& rule = over.of(action)) lay_rule(under->of(action), *rule);
+}
+
 void lay_phases(Document& under, const Document& over) {
-  for (std::size_t i = 0; i < kPhases.size(); ++i) {
-    if (!over.phases[i]) continue;
-    if (!under.phases[i]) under.phases[i].emplace();
-    for (Action action : kActions)
-      if (const auto& rule = over.phases[i]->of(action))
-        lay_rule(under.phases[i]->of(action), *rule);
-  }
+  for (std::size_t i = 0; i < kPhases.size(); ++i)
+    if (over.phases[i]) lay_boundary(under.phases[i], *over.phases[i]);
+}
+
+// A verdict alone says all there is to say of sessions: a boundary below it is gone.
+void lay_sessions(Document& under, const Document& over) {
+  if (!over.sessions) return;
+  under.sessions = over.sessions;
+  if (over.session_rules)
+    lay_boundary(under.session_rules, *over.session_rules);
+  else
+    under.session_rules.reset();
 }
 
 void lay(Document& under, const Document& over) {
@@ -53,7 +64,7 @@ void lay(Document& under, const Document& over) {
   if (!over.purpose.empty()) under.purpose = over.purpose;
   if (over.mode) under.mode = over.mode;
   if (over.on_violation) under.on_violation = over.on_violation;
-  if (over.sessions) under.sessions = over.sessions;
+  lay_sessions(under, over);
   if (!over.models.empty()) lay_list(under.models, over.models);
   if (!over.scratch.empty()) lay_list(under.scratch, over.scratch);
   for (std::size_t i = 0; i < kPhases.size(); ++i)

@@ -11,8 +11,24 @@ namespace {
 using detail::hushed;
 using detail::verdict;
 
-std::string rule_of(Phase phase, Action action) {
-  return std::string(to_string(phase)) + "." + std::string(to_string(action));
+// Whose boundary it is: a phase's, or that of sessions.
+struct Owner {
+  std::string_view name;
+  const Boundary& boundary;
+};
+
+Owner owner_of(const Policy& policy, Phase phase) {
+  return {to_string(phase), policy.boundary(phase)};
+}
+
+Owner sessions_of(const Policy& policy) {
+  static const Boundary kNothing;
+  const Boundary* own = policy.session_boundary();
+  return {"sessions", own != nullptr ? *own : kNothing};
+}
+
+std::string rule_of(std::string_view owner, Action action) {
+  return std::string(owner) + "." + std::string(to_string(action));
 }
 
 // openat2 is refused in the filter by `enforce`; where it is only watched it is an open like any.
@@ -92,6 +108,13 @@ Decision decide_read(const Boundary& boundary, const OpenFacts& facts) {
   return hushed(std::move(decision), boundary.quiet_read.contains(facts.path), EACCES);
 }
 
+Decision decide_call(const Owner& owner, const CallFacts& facts);
+Decision decide_open(const Owner& owner, const OpenFacts& facts);
+
+bool tells_apart(const Boundary& boundary) {
+  return !detail::covers_everything(boundary.read) || !detail::covers_everything(boundary.programs);
+}
+
 }  // namespace
 
 namespace detail {
@@ -111,7 +134,9 @@ Decision decide_exec(const Boundary& boundary, const CallFacts& facts) {
 
 }  // namespace detail
 
-Decision decide(const Policy& policy, Phase phase, const CallFacts& facts) {
+namespace {
+
+Decision decide_call(const Owner& owner, const CallFacts& facts) {
   if (facts.call == nullptr) {
     Decision decision;
     decision.object = {ObjectType::System, "unknown call"};
@@ -121,31 +146,54 @@ Decision decide(const Policy& policy, Phase phase, const CallFacts& facts) {
   const bool watched = is_watched_open(*facts.call);
   if (facts.call->barred.holds(facts.args) && !watched) return decide_never(facts);
   Decision decision = watched || facts.call->interest.holds(facts.args)
-                          ? by_action(policy.boundary(phase), facts)
+                          ? by_action(owner.boundary, facts)
                           : detail::yes(facts.call->action, {});
-  decision.rule = rule_of(phase, decision.action);
+  decision.rule = rule_of(owner.name, decision.action);
   return decision;
 }
 
-Decision decide(const Policy& policy, Phase phase, const OpenFacts& facts) {
-  const Boundary& boundary = policy.boundary(phase);
-  Decision decision = facts.exec ? decide_program(boundary, facts) : decide_read(boundary, facts);
-  decision.rule = rule_of(phase, decision.action);
+Decision decide_open(const Owner& owner, const OpenFacts& facts) {
+  Decision decision =
+      facts.exec ? decide_program(owner.boundary, facts) : decide_read(owner.boundary, facts);
+  decision.rule = rule_of(owner.name, decision.action);
   return decision;
+}
+
+}  // namespace
+
+Decision decide(const Policy& policy, Phase phase, const CallFacts& facts) {
+  return decide_call(owner_of(policy, phase), facts);
+}
+
+Decision decide(const Policy& policy, Phase phase, const OpenFacts& facts) {
+  return decide_open(owner_of(policy, phase), facts);
+}
+
+Decision decide_session(const Policy& policy, const CallFacts& facts) {
+  return decide_call(sessions_of(policy), facts);
+}
+
+Decision decide_session(const Policy& policy, const OpenFacts& facts) {
+  return decide_open(sessions_of(policy), facts);
+}
+
+bool tells_opens_apart(const Policy& policy, Phase phase) {
+  const Boundary* sessions = policy.session_boundary();
+  return tells_apart(policy.boundary(phase)) || (sessions != nullptr && tells_apart(*sessions));
 }
 
 Decision refused_address(const Policy& policy, Phase phase, std::string address) {
   Decision decision =
       detail::refuse_address(policy.boundary(phase).network, std::move(address), EPERM);
   decision.err = EPERM;  // the one thing a program can say, before Linux 5.18
-  decision.rule = rule_of(phase, decision.action);
+  decision.rule = rule_of(to_string(phase), decision.action);
   return decision;
 }
 
 Decision refused_device(Phase phase, std::string path) {
   Decision decision = verdict(false, Action::DeviceAccess, {ObjectType::Device, std::move(path)});
   decision.err = EPERM;
-  decision.rule = rule_of(phase, decision.action);
+  decision.rule = rule_of(to_string(phase), decision.action);
   return decision;
 }
 

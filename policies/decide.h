@@ -59,6 +59,13 @@ struct Decision {
 Decision decide(const Policy& policy, Phase phase, const CallFacts& facts);
 Decision decide(const Policy& policy, Phase phase, const OpenFacts& facts);
 
+// What a session does, by the boundary of their own that the policy has.
+Decision decide_session(const Policy& policy, const CallFacts& facts);
+Decision decide_session(const Policy& policy, const OpenFacts& facts);
+
+// Whether any open is refused, or would be: if not, nothing need be asked.
+bool tells_opens_apart(const Policy& policy, Phase phase);
+
 // What the kernel's own programs refused, or would have: whether it is a violation.
 Decision refused_address(const Policy& policy, Phase phase, std::string address);
 Decision refused_device(Phase phase, std::string path);

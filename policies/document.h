@@ -55,13 +55,16 @@ struct Trigger {
 };
 
 struct Reaction {
-  enum class Kind : std::uint8_t { Errno, Kill, Quarantine };
+  enum class Kind : std::uint8_t { Errno, Kill, Quarantine, Terminate };
   Kind kind = Kind::Errno;
   int err = 13;  // EACCES
 
   bool operator==(const Reaction&) const = default;
 };
 
+// What processes started by exec may do beyond the boundary: anything; anything, and it is
+// reported; nothing. The boundary is the phase's, or one of their own. `deny` without one: in
+// `enforce` none starts.
 enum class Sessions : std::uint8_t { Allow, Audit, Deny };
 std::string_view to_string(Sessions sessions);
 std::optional<Sessions> sessions_from(std::string_view name);
@@ -73,6 +76,7 @@ struct Document {
   std::optional<Mode> mode;
   std::optional<Reaction> on_violation;
   std::optional<Sessions> sessions;
+  std::optional<PhaseRules> session_rules;  // their own boundary; only with Audit or Deny
   std::vector<std::string> models;
   std::vector<std::string> scratch;
   std::array<std::optional<Trigger>, kPhases.size()> transitions{};

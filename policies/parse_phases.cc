@@ -91,7 +91,9 @@ Status read_group(const Field& field, PhaseRules& into) {
   return {};
 }
 
-Status read_phase_rules(const Field& field, PhaseRules& into) {
+}  // namespace
+
+Status read_boundary(const Field& field, PhaseRules& into) {
   if (auto ok = field.need(Node::Kind::Map, "a mapping of actions"); !ok) return ok;
   std::vector<std::string_view> groups;
   for (Action action : kActions)
@@ -104,15 +106,13 @@ Status read_phase_rules(const Field& field, PhaseRules& into) {
   return {};
 }
 
-}  // namespace
-
 Status read_phases(const Field& field, Document& into) {
   if (auto ok = field.need(Node::Kind::Map, "a mapping of phases"); !ok) return ok;
   for (const Node& child : field.node().items) {
     const auto phase = read_phase(field, child);
     if (!phase) return fail(phase.error());
     PhaseRules rules;
-    if (auto ok = read_phase_rules(field.member(child), rules); !ok) return ok;
+    if (auto ok = read_boundary(field.member(child), rules); !ok) return ok;
     into.phases[static_cast<std::size_t>(*phase)] = std::move(rules);
   }
   return {};

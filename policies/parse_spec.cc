@@ -32,7 +32,7 @@ Status read_mode(const Field& field, Document& into) {
   return field.wrong(not_one_of(*text, names));
 }
 
-Status read_sessions(const Field& field, Document& into) {
+Status read_verdict(const Field& field, Document& into) {
   const auto text = field.text();
   if (!text) return fail(text.error());
   into.sessions = sessions_from(*text);
@@ -40,6 +40,27 @@ Status read_sessions(const Field& field, Document& into) {
   const std::array names{to_string(Sessions::Allow), to_string(Sessions::Audit),
                          to_string(Sessions::Deny)};
   return field.wrong(not_one_of(*text, names));
+}
+
+Status read_session_rules(const Field& field, Document& into) {
+  PhaseRules rules;
+  if (auto ok = read_boundary(field, rules); !ok) return ok;
+  into.session_rules = std::move(rules);
+  return {};
+}
+
+constexpr std::array kSessions{Key<Document>{"verdict", read_verdict},
+                               Key<Document>{"boundary", read_session_rules}};
+
+// A word, or {verdict: …, boundary: {…}}.
+Status read_sessions(const Field& field, Document& into) {
+  if (!field.is(Node::Kind::Map)) return read_verdict(field, into);
+  if (auto ok = read_keys(field, kSessions, into); !ok) return ok;
+  if (!into.session_rules)
+    return field.wrong("'boundary' is missing (without one write the verdict alone)");
+  if (!into.sessions) into.sessions = Sessions::Deny;
+  if (*into.sessions != Sessions::Allow) return {};
+  return field.wrong("'allow' with a boundary would mean nothing; audit or deny");
 }
 
 Status read_errno(const Field& field, Reaction& into) {
@@ -65,12 +86,17 @@ Status read_reaction(const Field& field, Document& into) {
     if (auto ok = read_keys(field, kReaction, reaction); !ok) return ok;
     if (field.node().items.empty()) return field.wrong("'errno' is missing");
   } else {
-    if (auto ok = field.need(Node::Kind::Scalar, "{errno: NAME}, kill or quarantine"); !ok)
+    if (auto ok = field.need(Node::Kind::Scalar, "{errno: NAME}, kill, quarantine or terminate");
+        !ok)
       return ok;
     const std::string& word = field.node().text;
-    constexpr std::array<std::string_view, 3> kWords{"kill", "quarantine", "{errno: EACCES}"};
-    if (word != kWords[0] && word != kWords[1]) return field.wrong(not_one_of(word, kWords));
-    reaction.kind = word == kWords[0] ? Reaction::Kind::Kill : Reaction::Kind::Quarantine;
+    constexpr std::array<std::string_view, 4> kWords{"kill", "quarantine", "terminate",
+                                                     "{errno: EACCES}"};
+    constexpr std::array kKinds{Reaction::Kind::Kill, Reaction::Kind::Quarantine,
+                                Reaction::Kind::Terminate};
+    const auto at = static_cast<std::size_t>(std::ranges::find(kWords, word) - kWords.begin());
+    if (at >= kKinds.size()) return field.wrong(not_one_of(word, kWords));
+    reaction.kind = kKinds[at];
   }
   into.on_violation = reaction;
   return {};

@@ -70,6 +70,10 @@ class Policy {
   [[nodiscard]] Mode mode() const { return mode_; }
   [[nodiscard]] Reaction reaction() const { return reaction_; }
   [[nodiscard]] Sessions sessions() const { return sessions_; }
+  // What sessions are held to instead of the phase's; null: they have none of their own.
+  [[nodiscard]] const Boundary* session_boundary() const {
+    return session_boundary_ ? &*session_boundary_ : nullptr;
+  }
   [[nodiscard]] const std::vector<std::string>& models() const { return models_; }
   [[nodiscard]] const std::vector<std::string>& scratch() const { return scratch_; }
   [[nodiscard]] const std::optional<Trigger>& trigger(Phase phase) const {
@@ -82,6 +86,7 @@ class Policy {
   Mode mode_ = Mode::Audit;
   Reaction reaction_;
   Sessions sessions_ = Sessions::Allow;
+  std::optional<Boundary> session_boundary_;
   std::vector<std::string> models_, scratch_;
   std::array<std::optional<Trigger>, kPhases.size()> transitions_{};
   std::array<Boundary, kPhases.size()> boundaries_{};

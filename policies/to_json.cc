@@ -57,6 +57,8 @@ json reaction_json(const Reaction& reaction) {
       return "kill";
     case Reaction::Kind::Quarantine:
       return "quarantine";
+    case Reaction::Kind::Terminate:
+      return "terminate";
   }
   return nullptr;
 }
@@ -68,6 +70,9 @@ json spec_json(const Document& document) {
   if (document.mode) spec["mode"] = to_string(*document.mode);
   if (document.on_violation) spec["onViolation"] = reaction_json(*document.on_violation);
   if (document.sessions) spec["sessions"] = to_string(*document.sessions);
+  if (document.sessions && document.session_rules)
+    spec["sessions"] = {{"verdict", to_string(*document.sessions)},
+                        {"boundary", phase_json(*document.session_rules)}};
   if (!document.models.empty()) spec["models"] = document.models;
   if (!document.scratch.empty()) spec["scratch"] = document.scratch;
   for (Phase phase : kPhases) {

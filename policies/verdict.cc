@@ -15,6 +15,8 @@ Outcome refuse(const Policy& policy, const Decision& decision) {
       return {KillCaller{}, Report::Violation};
     case Reaction::Kind::Quarantine:
       return {Quarantine{}, Report::Violation};
+    case Reaction::Kind::Terminate:
+      return {Terminate{}, Report::Violation};
   }
   return {Refuse{err}, Report::Violation};
 }

@@ -13,7 +13,8 @@ struct Refuse {
 };
 struct KillCaller {};  // refused, and the process is sent SIGKILL first
 struct Quarantine {};  // refused, and the container's cgroup is frozen
-using Verdict = std::variant<Continue, Refuse, KillCaller, Quarantine>;
+struct Terminate {};   // refused, and the container is killed
+using Verdict = std::variant<Continue, Refuse, KillCaller, Quarantine, Terminate>;
 
 enum class Report : std::uint8_t { Nothing, WouldDeny, Violation };
 

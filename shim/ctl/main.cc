@@ -9,6 +9,7 @@
 #include "policies/phase.h"
 #include "shim/ctl/doctor.h"
 #include "shim/ctl/events.h"
+#include "shim/ctl/mode.h"
 #include "shim/ctl/policy_lint.h"
 #include "shim/ctl/ps.h"
 
@@ -67,6 +68,7 @@ struct Options {
   PsOptions ps;
   EventsOptions events;
   LintOptions lint;
+  ModeOptions mode;
   Format version = Format::Text;
   Format doctor = Format::Text;
   std::function<Exit()> run;
@@ -134,6 +136,30 @@ void add_policy(CLI::App& app, Options& options) {
   command->callback([&options] { options.run = [&options] { return policy_lint(options.lint); }; });
 }
 
+void add_mode(CLI::App& app, Options& options) {
+  auto* both = app.add_subcommand("mode", "The mode of a running container");
+  both->require_subcommand(1);
+  auto& mode = options.mode;
+  auto* get = both->add_subcommand("get", "Says it");
+  auto* set = both->add_subcommand("set", "Says what is in the way of another one");
+  add_format(*get, mode.format);
+  for (auto* command : {get, set}) {
+    command->add_option("ID", mode.id, "The container's id")->required()->type_name("");
+    command
+        ->add_option("--state-dir", mode.state_dir,
+                     "Where shims leave word; else MOAT_STATE_DIR, moat.yaml, /run/moat")
+        ->type_name("DIR");
+    command->callback([&options] {
+      if (options.mode.state_dir.empty()) options.mode.state_dir = node_config().state_dir;
+      options.run = [&options] { return ctl::mode(options.mode); };
+    });
+  }
+  set->add_option("MODE", mode.wanted, "audit or enforce")
+      ->required()
+      ->type_name("")
+      ->check(one_of({"audit", "enforce"}));
+}
+
 void add_doctor(CLI::App& app, Options& options) {
   auto* command = app.add_subcommand("doctor", "Whether this node can do what moat promises");
   add_format(*command, options.doctor);
@@ -149,6 +175,7 @@ int run(int argc, char** argv) {
   add_ps(app, options);
   add_events(app, options);
   add_policy(app, options);
+  add_mode(app, options);
   add_doctor(app, options);
   auto* command = app.add_subcommand("version", "The version of moatctl");
   add_format(*command, options.version);

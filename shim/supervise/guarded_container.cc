@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "oci/spawn.h"
 #include "oci/sys.h"
 #include "shim/log.h"
 #include "shim/supervise/device_nodes.h"
@@ -16,8 +15,6 @@ namespace {
 
 // runc has handed it over before it returned, crun's container does so before its first program.
 constexpr std::chrono::milliseconds kListenerDeadline{2000};
-// Must be shorter than the supervisor's own bound, so that its reason is ours.
-constexpr std::chrono::milliseconds kFlipDeadline{10000};
 constexpr std::chrono::milliseconds kSignalDeadline{1000};
 
 }  // namespace
@@ -96,7 +93,13 @@ Status GuardedContainer::created(pid_t init) {
   init_start_ = oci::start_time_of(init);
   ending_ = Ending::of(init);
   order(KeeperOrder::Kind::Container, 0, ending_.raw());
-  if (auto marked = place_marks(); !marked) return marked;
+  if (plan_.mode == policies::Mode::Enforce && !plan_.readonly) {
+    const Status kept =
+        lost("read-only mounts", "writes outside the declared places fail", plan_.readonly.error());
+    if (!kept) return kept;
+  }
+  if (auto guarded = guard_opens(); !guarded) return guarded;
+  watch_mounts();
   return hold_network();
 }
 
@@ -107,15 +110,42 @@ void GuardedContainer::started(std::function<void(Status)> done) {
     return;
   }
   started_deadline_ = loop_.after(kListenerDeadline, [this] {
-    settle(fail(Code::FailedPrecondition,
-                "the runtime did not hand over the seccomp listener; moat needs runc 1.1 or newer, "
-                "or crun 0.19 or newer, built with seccomp"));
+    const Error why{Code::FailedPrecondition, 0,
+                    "the runtime did not hand over the seccomp listener; moat needs runc 1.1 or "
+                    "newer, or crun 0.19 or newer, built with seccomp"};
+    settle(lost("a seccomp listener", "system calls are decided while they wait", why));
   });
 }
 
 void GuardedContainer::settle(Status status) {
   loop_.cancel(started_deadline_);
   if (auto done = std::exchange(started_, nullptr)) done(std::move(status));
+}
+
+// What its policy promises cannot be kept. In `enforce` it does not start then, unless it was said
+// that it may.
+Status GuardedContainer::lost(std::string_view mechanism, std::string_view promise,
+                              const Error& why) {
+  const std::string text = std::string(mechanism) + " cannot be had here: " + why.what +
+                           "; the promise that is lost: " + std::string(promise);
+  if (plan_.mode != policies::Mode::Enforce || plan_.fail_open) {
+    notice(plan_.mode == policies::Mode::Enforce ? "critical" : "warning", text);
+    return {};
+  }
+  return fail(Code::FailedPrecondition,
+              text +
+                  " (moatctl doctor tries this node; to start all the same: moat.dev/mode: audit, "
+                  "or moat.dev/failure-policy: open where the node's failurePolicy lets a pod)");
+}
+
+Status GuardedContainer::guard_opens() {
+  const Status marked = place_marks();
+  if (marked) return {};
+  if (!group_.valid()) tell_watch();  // the supervisor has to know whose container it is
+  return lost("fanotify permission events",
+              "reads and programs are decided on the file itself, and a model's first open begins "
+              "load",
+              marked.error());
 }
 
 Status GuardedContainer::place_marks() {
@@ -134,7 +164,7 @@ Status GuardedContainer::place_marks() {
 void GuardedContainer::add_devices() {
   const auto nodes = device_nodes(init_, plan_.devices);
   const auto programs =
-      nodes ? policies::device_programs(plan_.policy, plan_.mode, *nodes)
+      nodes ? policies::device_programs(*plan_.policy, plan_.mode, *nodes)
             : Result<std::vector<policies::NetworkProgram>>(fail(Error(nodes.error())));
   if (!programs) {
     network_word_.problem =
@@ -162,6 +192,13 @@ Status GuardedContainer::hold_network() {
     return fail(
         std::move(attached.error()).in("the addresses that the policy names cannot be held to"));
   if (!attached) {
+    // A class is refused by registers; what tells addresses apart cannot do without the programs.
+    if (plan_.apart && plan_.mode == policies::Mode::Enforce)
+      return lost(
+          "cgroup BPF",
+          "addresses are told apart (all are refused now), and sockets made before load are "
+          "held to the phase",
+          attached.error());
     network_word_.problem =
         "network.access is decided by registers alone, so that addresses the policy names are "
         "refused and sockets made before load can still send; device.access by claimed paths "
@@ -240,61 +277,6 @@ void GuardedContainer::signalling(int signal, std::function<void()> then) {
         return hooks::Signalling{id(), signal, ticket};
       },
       kSignalDeadline, [then = std::move(then)](const hooks::Message*) { then(); });
-}
-
-void GuardedContainer::enter(Phase phase) {
-  if (phase != Phase::Load) {
-    entered(phase, {});
-    return;
-  }
-  if (loading_) return;  // asked for by two supervisors
-  if (plan_.mode == policies::Mode::Enforce)
-    make_readonly();
-  else
-    entered(phase, mark_all(group_.raw(), init_));
-}
-
-// Everything but the islands turns read-only, then every open is asked about; the artifact's open
-// waits until both are in force.
-void GuardedContainer::make_readonly() {
-  oci::Command command;
-  command.path = "/proc/self/exe";
-  command.argv = {"containerd-shim-moat-v2", "transition", std::to_string(init_),
-                  std::to_string(init_start_)};
-  if (plan_.keep_proc) command.argv.emplace_back("--keep-proc");
-  for (const std::string& island : plan_.islands) command.argv.push_back(island);
-  command.cwd = "/";
-  loading_ = true;
-  auto hold = std::make_shared<Reaper::Hold>(reaper_.hold());
-  oci::run(loop_, std::move(command), {}, kFlipDeadline,
-           [this, alive = alive_, hold](const Result<oci::RunResult>& run) {
-             if (!*alive) return;
-             loading_ = false;
-             Status status;
-             if (!run)
-               status = fail(Error(run.error()));
-             else if (run->timed_out)
-               status = fail(Code::DeadlineExceeded, "the read-only flip did not end in time");
-             else if (run->exit.status != 0)
-               status = fail(Code::FailedPrecondition, run->output);
-             else
-               status = mark_all(group_.raw(), init_);
-             entered(Phase::Load, status);
-           });
-}
-
-// The kernel's programs first: what waits for the phase finds it in force.
-void GuardedContainer::entered(Phase phase, const Status& flipped) {
-  const Status status = flipped ? keep_network() : flipped;
-  if (status && network_) network_->enter(phase);
-  if (status) {
-    phase_ = phase;
-    phase_since_ = oci::monotonic_ms();
-  }
-  hooks::Entered message{id(), phase, {}};
-  if (!status) message.error = status.error().what;
-  if (message.error.empty() && !status) message.error = "failed without a reason";
-  (void)link_.send(message);
 }
 
 }  // namespace moat::shim

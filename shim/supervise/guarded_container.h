@@ -1,7 +1,9 @@
 // One supervised container, as the shim sees it: makes what needs privilege and hands it over.
 #pragma once
 
+#include <array>
 #include <cerrno>
+#include <chrono>
 #include <functional>
 #include <list>
 #include <memory>
@@ -15,7 +17,9 @@
 #include "shim/supervise/guard.h"
 #include "shim/supervise/keeper_link.h"
 #include "shim/supervise/listener_socket.h"
+#include "shim/supervise/mount_watch.h"
 #include "shim/supervise/network_hooks.h"
+#include "shim/supervise/steps.h"
 #include "shim/supervise/supervisor_link.h"
 
 namespace moat::shim {
@@ -32,10 +36,14 @@ struct GuardedPlan {
   bool keep_proc = false;            // a label is written to /proc by the runtime at each exec
   std::vector<oci::HeldPlace> held;  // compared with what the runtime has mounted
   std::vector<policies::NetworkProgram> programs;
-  bool apart = false;      // the policy tells addresses apart,
-  bool hold_unix = false;  // and needs Unix sockets to be held for it
-  bool unasked = false;    // the filter leaves addresses to the programs: nothing runs without them
-  policies::Policy policy;
+  bool fail_open = false;  // starts without what its promises need, and says so
+  Status readonly;         // whether mounts can be turned read-only here
+  std::array<bool, policies::kPhases.size()> asks_opens{};  // by phase
+  std::string gated_calls;  // that `load` does not let through: must have ended when it begins
+  bool apart = false;       // the policy tells addresses apart,
+  bool hold_unix = false;   // and needs Unix sockets to be held for it
+  bool unasked = false;  // the filter leaves addresses to the programs: nothing runs without them
+  std::optional<policies::Policy> policy;
   std::vector<std::string> devices;  // linux.devices: where nodes are, beside /dev
 };
 
@@ -67,8 +75,9 @@ class GuardedContainer : public Guarded {
   // The supervisor is gone: what it had not answered is answered, then another is told everything.
   void settle_questions(JournalPage& journal);
   void hand_over();
-  void hand_to_keeper();  // a new one: all of it
-  void report_loss();     // there will be no other
+  void hand_to_keeper();                                   // a new one: all of it
+  void notice(std::string severity, std::string message);  // a health event
+  void report_loss();                                      // there will be no other
   [[nodiscard]] const std::string& id() const { return plan_.container.id; }
   [[nodiscard]] pid_t init() const { return init_; }
 
@@ -87,18 +96,35 @@ class GuardedContainer : public Guarded {
   };
   void on_listener(Handover handover);
   void keep(hooks::Listen message, UniqueFd listener);
+  Status lost(std::string_view mechanism, std::string_view promise, const Error& why);
   void tell_watch();
   void tell_network();
   void order(KeeperOrder::Kind kind, std::uint32_t number, const std::vector<int>& fds);
   std::string take_session(pid_t runtime);
   void settle(Status status);  // answers started()
+  Status guard_opens();
   Status place_marks();
   Status hold_network();
   void add_devices();
   Status keep_network();
   void admit_session(pid_t pid);
-  void make_readonly();
+  // entering.cc
+  using OnRun = std::function<void(const Result<oci::RunResult>&)>;
+  void run_role(std::vector<std::string> arguments, std::chrono::milliseconds deadline, OnRun done);
+  Step readonly_step();
+  Step marks_step(policies::Phase phase);
+  Step network_step(policies::Phase phase);
+  Step decisions_step(policies::Phase phase);
+  Step settled_step();
+  void turn_readonly(Step::Done done);
+  Status mark_for(policies::Phase phase);
+  void look_back(std::chrono::milliseconds patience, std::function<void(Result<std::string>)> done);
+  void tell_carried();
   void entered(policies::Phase phase, const Status& status);
+  void watch_mounts();
+  void mounts_changed(const MountChanges& changes);
+  void hold_mounts();
+  Status mark_new();
 
   oci::Loop& loop_;
   Reaper& reaper_;
@@ -118,7 +144,9 @@ class GuardedContainer : public Guarded {
   std::uint32_t group_number_ = 0;
   policies::Phase phase_ = policies::Phase::Init;  // whose boundary is in force
   std::int64_t phase_since_ = 0;
-  bool loading_ = false;  // make_readonly() is at work
+  bool loading_ = false;         // the steps to `load` are being made
+  bool mounts_changed_ = false;  // meanwhile
+  std::unique_ptr<MountWatch> mounts_;
   int last_signal_ = 0;
   bool listening_ = false;
   std::vector<std::string> pending_sessions_;  // exec ids whose listener has not come yet

@@ -51,13 +51,13 @@ void GuardedContainer::hand_over() {
   (void)link_.send(adopt, {plan_.events.raw()});
   tell_network();  // before the questions that are decided with it
   for (const Kept& kept : kept_) (void)link_.send(kept.message, {kept.listener.raw()});
-  if (group_.valid()) tell_watch();
+  if (init_ > 0) tell_watch();
   if (last_signal_ != 0) (void)link_.send(hooks::Signalling{id(), last_signal_, 0});
 }
 
 void GuardedContainer::tell_watch() {
   std::vector<int> fds = ending_.raw();
-  fds.insert(fds.begin(), group_.raw());
+  if (group_.valid()) fds.insert(fds.begin(), group_.raw());
   (void)link_.send(hooks::Watch{id(), init_, group_number_}, fds);
 }
 

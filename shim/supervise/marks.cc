@@ -21,13 +21,13 @@ bool holds_files(int mount) {
   return ::fstat(mount, &info) == 0 && (S_ISDIR(info.st_mode) || S_ISREG(info.st_mode));
 }
 
-Status mark(int group, int root, const MountEntry& mount) {
+Status mark(int group, int root, const MountEntry& mount, unsigned how = FAN_MARK_ADD) {
   auto fd = open_mount(root, mount);
   if (!fd) return fail(std::move(fd.error()));
   if (!holds_files(fd->raw())) return {};
   const std::string path = "/proc/self/fd/" + std::to_string(fd->raw());
-  if (::fanotify_mark(group, FAN_MARK_ADD | FAN_MARK_MOUNT, kMask, AT_FDCWD, path.c_str()) == 0)
-    return {};
+  if (::fanotify_mark(group, how | FAN_MARK_MOUNT, kMask, AT_FDCWD, path.c_str()) == 0) return {};
+  if (how == FAN_MARK_REMOVE && errno == ENOENT) return {};  // it had none
   return fail_errno(errno, "permission mark on mount " + mount.point);
 }
 
@@ -45,6 +45,13 @@ Result<UniqueFd> root_of(pid_t init) {
 // runtime's own /dev, or mounted by itself.
 bool marked(const MountEntry& mount) {
   return !is_kernel_interface(mount) && mount.point != "/dev";
+}
+
+// The last one listed at a point is the one on top.
+const MountEntry* mount_at(const std::vector<MountEntry>& mounts, const std::string& point) {
+  const auto found = std::find_if(mounts.rbegin(), mounts.rend(),
+                                  [&](const MountEntry& mount) { return mount.point == point; });
+  return found == mounts.rend() ? nullptr : &*found;
 }
 
 }  // namespace
@@ -65,11 +72,8 @@ Status mark_points(int group, pid_t init, const std::vector<std::string>& points
   if (!mounts) return fail(std::move(mounts.error()));
   if (!root) return fail(std::move(root.error()));
   for (const std::string& point : points) {
-    // The last one listed at a point is the one on top.
-    const auto found = std::find_if(mounts->rbegin(), mounts->rend(),
-                                    [&](const MountEntry& mount) { return mount.point == point; });
-    if (found == mounts->rend())
-      return fail(Code::NotFound, "no mount at " + point + " in the container");
+    const MountEntry* found = mount_at(*mounts, point);
+    if (found == nullptr) return fail(Code::NotFound, "no mount at " + point + " in the container");
     if (auto status = mark(group, root->raw(), *found); !status) return status;
     for (const MountEntry& mount : *mounts) {
       if (mount.id == found->id || !reaches_models(mount, *found)) continue;
@@ -90,6 +94,20 @@ Status mark_all(int group, pid_t init) {
     // Nobody opens anything on a mount that another one hides.
     if (!marked(mount) || is_covered(*mounts, mount)) continue;
     if (auto status = mark(group, root->raw(), mount); !status) return status;
+  }
+  return {};
+}
+
+Status keep_marks(int group, pid_t init, const std::vector<std::string>& points) {
+  auto mounts = mounts_of(init);
+  auto root = root_of(init);
+  if (!mounts) return fail(std::move(mounts.error()));
+  if (!root) return fail(std::move(root.error()));
+  for (const MountEntry& mount : *mounts) {
+    const bool kept = std::ranges::any_of(
+        points, [&](const std::string& point) { return mount_at(*mounts, point) == &mount; });
+    if (kept || !marked(mount) || is_covered(*mounts, mount)) continue;
+    if (auto status = mark(group, root->raw(), mount, FAN_MARK_REMOVE); !status) return status;
   }
   return {};
 }

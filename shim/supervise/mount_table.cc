@@ -75,6 +75,7 @@ Result<std::vector<MountEntry>> parse_mountinfo(std::string_view text) {
     mount.readonly = has_option(words[5], "ro");
     mount.noexec = has_option(words[5], "noexec");
     mount.fstype = std::string(dash[1]);
+    mount.source = unescape(dash[2]);
     mounts.push_back(std::move(mount));
   }
   return mounts;
@@ -95,6 +96,14 @@ bool is_kernel_interface(const MountEntry& mount) {
   constexpr std::array kTypes{"proc",    "sysfs",      "cgroup", "cgroup2", "devpts",  "mqueue",
                               "debugfs", "securityfs", "bpf",    "tracefs", "devtmpfs"};
   return std::ranges::find(kTypes, mount.fstype) != kTypes.end();
+}
+
+bool is_held(const MountEntry& mount, const std::vector<std::string>& islands, bool keep_proc) {
+  if (is_procfs(mount)) return !keep_proc;
+  // Terminals are made and handed over in it. All else of the kernel's is held: cgroups and
+  // devices' settings are ways out, too.
+  if (mount.fstype == "devpts") return false;
+  return std::ranges::find(islands, mount.point) == islands.end();
 }
 
 bool is_covered(const std::vector<MountEntry>& mounts, const MountEntry& mount) {

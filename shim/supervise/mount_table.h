@@ -21,6 +21,7 @@ struct MountEntry {
   bool readonly = false;
   std::string device{}, root{};  // which file system, and which folder of it
   bool noexec = false;
+  std::string source{};  // as the kernel was told: a device, "tmpfs", "overlay"
 };
 
 // The text of /proc/PID/mountinfo. Lines that are not understood are an error: guessing which mount
@@ -34,6 +35,11 @@ bool is_kernel_interface(const MountEntry& mount);
 bool is_procfs(const MountEntry& mount);
 bool is_devices(const MountEntry& mount);                       // /dev, or below it
 bool is_below(std::string_view path, std::string_view folder);  // or equal
+
+// Whether it is read-only from `load` on. procfs, too: /proc/PID/mem is a way into every process of
+// the container, and a claimed path cannot close it; `keep_proc` is for containers whose runtime
+// writes a label there when it starts an exec.
+bool is_held(const MountEntry& mount, const std::vector<std::string>& islands, bool keep_proc);
 
 // A later mount lies on its point or on a folder above it: no path leads to it any more.
 bool is_covered(const std::vector<MountEntry>& mounts, const MountEntry& mount);

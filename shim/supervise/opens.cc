@@ -1,4 +1,6 @@
 // The fanotify side of a watched container: which files are really reached, and when a model is.
+#include <algorithm>
+
 #include "oci/sys.h"
 #include "shim/supervise/watched.h"
 
@@ -20,6 +22,12 @@ bool Watched::is_model(const std::string& path) const {
   return model_paths_.contains(path);
 }
 
+// What the phase allows a session may not be.
+bool Watched::sessions_differ() const {
+  return policy_.session_boundary() != nullptr &&
+         std::ranges::any_of(ears_, [](const Ear& ear) { return ear.session; });
+}
+
 const Watched::Ear* Watched::session_of(pid_t pid) const {
   for (int depth = 0; depth < kMaxDepth && pid > 1 && pid != init_; ++depth) {
     for (const Ear& ear : ears_)
@@ -32,18 +40,19 @@ const Watched::Ear* Watched::session_of(pid_t pid) const {
 void Watched::on_open(OpenEvent event, HeldEvent held) {
   ++tally_->open_events;
   if (!root_.empty()) event.path = below_root(std::move(event.path), root_);
-  if (!event.exec && allowed_opens_.knows(lifecycle_.phase(), event.path)) {
+  const bool anybodys = !sessions_differ();
+  if (anybodys && !event.exec && allowed_opens_.knows(in_force(), event.path)) {
     ++tally_->phase_opens;
     std::move(held).allow();
     return;
   }
   event.interpreter = event.exec && executing_.erase(event.tid) != 0;
   // In `init` only the model mounts are marked, so an event is a model's whatever its name says.
-  const bool model = lifecycle_.phase() == policies::Phase::Init || is_model(event.path);
+  const bool model = in_force() == policies::Phase::Init || is_model(event.path);
   const policies::OpenFacts facts{event.path, event.exec, event.interpreter};
   // Whoever asks: what the phase allows and is no model needs no look at the asker.
-  if (!model && decide(policy_, lifecycle_.phase(), facts).allowed) {
-    if (!event.exec) allowed_opens_.add(lifecycle_.phase(), event.path);
+  if (!model && anybodys && decide(policy_, in_force(), facts).allowed) {
+    if (!event.exec) allowed_opens_.add(in_force(), event.path);
     ++tally_->phase_opens;
     let_through(event, std::move(held));
     return;
@@ -58,15 +67,19 @@ void Watched::on_open(OpenEvent event, HeldEvent held) {
       conclude(event, std::move(held), asker_of(nullptr));
     return;
   }
-  if (!membership_.contains(cgroups) || is_runtime_bootstrap(pid, parts_.shim, membership_)) {
+  const Ear* session = session_of(pid);
+  // A runtime may still stand above a session whose own program runs already.
+  const bool begun = session != nullptr && policy_.session_boundary() != nullptr &&
+                     program_of(session->pid) != session->runtime_exe;
+  if (!membership_.contains(cgroups) ||
+      (!begun && is_runtime_bootstrap(pid, parts_.shim, membership_))) {
     ++tally_->strangers;
     std::move(held).allow();
     return;
   }
-  const Ear* session = session_of(pid);
   if (session == nullptr) ++tally_->phase_opens;
   // Also for a session: from its first open on untrusted bytes are inside, whoever holds them.
-  if (model && (session == nullptr || lifecycle_.phase() == policies::Phase::Init)) {
+  if (model && (session == nullptr || in_force() == policies::Phase::Init)) {
     step(policies::ModelOpened{});
     // The open waits until the boundary of `load` is in force: from here on untrusted bytes are in.
     if (lifecycle_.pending() && lifecycle_.phase() == policies::Phase::Init) {
@@ -100,7 +113,7 @@ void Watched::answer(const OpenEvent& event, HeldEvent held, const Ear* session)
 
 void Watched::conclude(const OpenEvent& event, HeldEvent held, const Asker& asker) {
   const policies::OpenFacts facts{event.path, event.exec, event.interpreter};
-  const policies::Decision decision = decide(policy_, lifecycle_.phase(), facts);
+  const policies::Decision decision = decide_for(asker, facts);
   const policies::Outcome outcome = policies::outcome(policy_, asker.mode, decision);
   if (decision.quiet) ++tally_->quiet;
   if (outcome.report != policies::Report::Nothing) {

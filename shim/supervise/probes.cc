@@ -24,6 +24,7 @@
 #include "policies/network_program.h"
 #include "shim/supervise/bpf.h"
 #include "shim/supervise/readonly_probe.h"
+#include "shim/supervise/roles.h"
 
 namespace moat::shim {
 
@@ -177,6 +178,20 @@ constexpr std::array kProbes{
 
 std::span<const Probe> probes() {
   return kProbes;
+}
+
+// A line for each that fails. Of low priority: nobody waits for it.
+int probes_main() {
+  (void)!::nice(10);
+  for (const Probe& probe : kProbes) {
+    const Status tried = probe.attempt();
+    if (tried) continue;
+    const std::string line = std::string(probe.name) + " (" + tried.error().what +
+                             "), without which it is not so that " + std::string(probe.promise) +
+                             "\n";
+    if (!oci::write_all(STDOUT_FILENO, line)) return 1;
+  }
+  return 0;
 }
 
 }  // namespace moat::shim

@@ -21,11 +21,17 @@ namespace {
 // The journal is full: the kernel keeps the rest queued, we look again after this.
 constexpr std::chrono::milliseconds kBreath{5};
 
+// Who connects, or makes or uses a node, may be gone when the kernel's word on it is read.
+bool kernel_decides(const SyscallRow& row, const policies::Decision& decision) {
+  return decision.object.type == policies::ObjectType::Address ||
+         decision.object.type == policies::ObjectType::Device || row.name.starts_with("mknod");
+}
+
 // What is more than an answer, a trigger or a name to remember, is done each time; whom a signal is
 // for depends on who sends it.
 bool is_told_by_registers(const SyscallRow& row, const policies::Decision& decision) {
   return row.tier != policies::Tier::Trigger && row.action != policies::Action::ProcessCross &&
-         decision.object.type != policies::ObjectType::Address;
+         !kernel_decides(row, decision);
 }
 
 bool is_exec(const SyscallRow& row) {
@@ -93,27 +99,28 @@ void Watched::on_question(Ear& ear, Pending pending) {
     return;
   }
   if (!ear.session) ++tally_->phase_notifications;
-  const policies::Phase phase = lifecycle_.phase();
+  const Asker asker = asker_of(&ear);
+  const policies::Phase phase = in_force();
   CallMemo::Registers registers{};
   std::ranges::copy(pending.question().data.args, registers.begin());
-  if (allowed_calls_.knows(phase, *row, registers)) {
+  if (!asker.own_boundary && allowed_calls_.knows(phase, *row, registers)) {
     std::move(pending).go_on();
     return;
   }
   // Where the phase allows the class whatever the arguments say, nothing need be read.
-  const policies::CallFacts bare = facts(*row, pending.question(), nullptr);
-  const policies::Decision decision = decide(policy_, phase, bare);
-  if (!decision.allowed && signalled_child(pending, *row, asker_of(&ear))) return;
+  const policies::CallFacts bare = facts(*row, pending.question(), nullptr, asker);
+  const policies::Decision decision = decide_for(asker, bare);
+  if (!decision.allowed && signalled_child(pending, *row, asker)) return;
   if (decision.allowed || !has_claims(*row)) {
-    if (decision.allowed && is_told_by_registers(*row, decision))
+    if (decision.allowed && !asker.own_boundary && is_told_by_registers(*row, decision))
       allowed_calls_.add(phase, *row, registers);
     const bool listens = decision.allowed && row->tier == policies::Tier::Trigger && !ear.session;
     const seccomp_notif question = pending.question();
-    conclude(std::move(pending), decision, {*row, nullptr}, asker_of(&ear));
+    conclude(std::move(pending), decision, {*row, nullptr}, asker);
     if (listens) noticed_listen(question);
     return;
   }
-  read_and_decide(std::move(pending), *row, asker_of(&ear));
+  read_and_decide(std::move(pending), *row, asker);
 }
 
 // A master ends its workers in every phase. The signal is sent by us, to the process that was seen
@@ -141,9 +148,10 @@ bool Watched::signalled_child(Pending& pending, const SyscallRow& row, const Ask
 // What is said of sessions weighs for them; `sessions: audit` reports where the container's own
 // processes are refused.
 Watched::Asker Watched::asker_of(const Ear* session) const {
-  if (session == nullptr || !session->session) return {adopted_.mode, {}};
+  if (session == nullptr || !session->session) return {adopted_.mode, {}, false};
   const bool refused = policy_.sessions() == policies::Sessions::Deny;
-  return {refused ? adopted_.mode : policies::Mode::Audit, session->exec_id};
+  return {refused ? adopted_.mode : policies::Mode::Audit, session->exec_id,
+          policy_.session_boundary() != nullptr};
 }
 
 // Until its first execve has taken effect the task is the runtime's init: trusted code that blocks
@@ -166,9 +174,11 @@ bool Watched::still_bootstrap(Ear& ear, const SyscallRow* row, Pending& pending)
 
 // A signal makes the runtime ask again: told once, answered alike each time.
 void Watched::open_session(Ear& ear, Pending pending, const SyscallRow& row) {
-  const bool denied =
-      policy_.sessions() == policies::Sessions::Deny && adopted_.mode == policies::Mode::Enforce;
-  if (std::exchange(ear.session_told, true)) {
+  const Asker asker = asker_of(&ear);
+  const bool denied = policy_.sessions() == policies::Sessions::Deny && !asker.own_boundary &&
+                      adopted_.mode == policies::Mode::Enforce;
+  const bool again = std::exchange(ear.session_told, true);
+  if (again && !asker.own_boundary) {
     if (denied)
       std::move(pending).refuse(EACCES);
     else
@@ -177,12 +187,12 @@ void Watched::open_session(Ear& ear, Pending pending, const SyscallRow& row) {
   }
   const ReadRequest request{ear.pid, &row, facts_of(row, pending.question(), nullptr).args};
   auto held = std::make_shared<Pending>(std::move(pending));
-  parts_.reader.read(request, [this, alive = alive_, held, denied, pid = ear.pid,
-                               exec_id = ear.exec_id](std::optional<Claims> claims) {
+  parts_.reader.read(request, [this, alive = alive_, held, denied, again, pid = ear.pid,
+                               asker](std::optional<Claims> claims) {
     if (!*alive) return;
     policies::Event event = blank(policies::EventKind::Session);
     event.action = denied ? "denied" : "allowed";
-    event.exec_id = exec_id;
+    event.exec_id = asker.exec_id;
     event.process = describe(pid);
     event.claimed = true;
     if (claims) {
@@ -190,36 +200,59 @@ void Watched::open_session(Ear& ear, Pending pending, const SyscallRow& row) {
       event.object = {policies::ObjectType::Exec, claims->path.value_or("")};
     }
     event.message = "a session was started in the container";
-    emit(event);
+    if (!again) emit(event);
     if (denied)
       std::move(*held).refuse(EACCES);
+    else if (asker.own_boundary)
+      begin_session(claims.value_or(Claims{}), pid, asker, std::move(*held));
     else
       std::move(*held).go_on();
   });
+}
+
+// Its first program is the one open that comes while it counts as the runtime's: decided by what
+// the runtime claims, which nobody in the container can change.
+void Watched::begin_session(const Claims& claims, pid_t pid, const Asker& asker, Pending pending) {
+  const policies::OpenFacts program{claims.resolved.value_or(""), true};
+  const policies::Decision decision = decide_for(asker, program);
+  const policies::Outcome outcome = policies::outcome(policy_, asker.mode, decision);
+  if (outcome.report != policies::Report::Nothing) {
+    policies::Event event = blank(policies::EventKind::Violation);
+    event.syscall = "execve";
+    event.exec_id = asker.exec_id;
+    event.claimed = true;
+    report(decision, outcome, pid, std::move(event));
+  }
+  punish(outcome.verdict, pid, [&] { return pending.still_waiting(); });
+  if (std::holds_alternative<policies::Continue>(outcome.verdict))
+    std::move(pending).go_on();
+  else
+    std::move(pending).refuse(EACCES);
 }
 
 void Watched::read_and_decide(Pending pending, const SyscallRow& row, const Asker& asker) {
   const auto tid = static_cast<pid_t>(pending.question().pid);
   const ReadRequest request{tid, &row, facts_of(row, pending.question(), nullptr).args};
   auto held = std::make_shared<Pending>(std::move(pending));
-  parts_.reader.read(
-      request, [this, alive = alive_, held, &row, asker](std::optional<Claims> claims) {
-        if (!*alive) return;
-        Claims read = claims.value_or(Claims{});
-        if (!claims) {
-          read.unreadable = true;
-          note_unreadable();
-        }
-        if (!held->still_waiting()) return;  // gone: what was read may be another process's
-        const policies::CallFacts said = facts(row, held->question(), &read);
-        conclude(std::move(*held), decide(policy_, lifecycle_.phase(), said), {row, &read}, asker);
-      });
+  parts_.reader.read(request,
+                     [this, alive = alive_, held, &row, asker](std::optional<Claims> claims) {
+                       if (!*alive) return;
+                       Claims read = claims.value_or(Claims{});
+                       if (!claims) {
+                         read.unreadable = true;
+                         note_unreadable();
+                       }
+                       if (!held->still_waiting())
+                         return;  // gone: what was read may be another process's
+                       const policies::CallFacts said = facts(row, held->question(), &read, asker);
+                       conclude(std::move(*held), decide_for(asker, said), {row, &read}, asker);
+                     });
 }
 
 policies::CallFacts Watched::facts(const SyscallRow& row, const seccomp_notif& question,
-                                   const Claims* claims) const {
+                                   const Claims* claims, const Asker& asker) const {
   policies::CallFacts facts = facts_of(row, question, claims);
-  facts.kernel_holds = kernel_holds_;
+  facts.kernel_holds = kernel_holds_ && !asker.own_boundary;  // programs let sessions through
   const auto pid = row.index_of(policies::Arg::Pid);
   if (pid &&
       is_own_number(static_cast<pid_t>(question.pid),
@@ -234,11 +267,7 @@ void Watched::conclude(Pending pending, const policies::Decision& decision, cons
   const auto tid = static_cast<pid_t>(pending.question().pid);
   if (decision.quiet) ++tally_->quiet;
   const bool goes_on = std::holds_alternative<policies::Continue>(outcome.verdict);
-  // Who makes a node, or uses one, may be gone when the kernel's word on it is read.
-  const bool kernel_decides = decision.object.type == policies::ObjectType::Address ||
-                              decision.object.type == policies::ObjectType::Device ||
-                              asked.call.name.starts_with("mknod");
-  if (records_ && goes_on && kernel_decides) remember_caller(tid);
+  if (records_ && goes_on && kernel_decides(asked.call, decision)) remember_caller(tid);
   if (outcome.report != policies::Report::Nothing && !told_by_kernel(decision, asker)) {
     policies::Event event = blank(policies::EventKind::Violation);
     event.syscall = asked.call.name;

@@ -12,7 +12,7 @@ policies::Event Watched::blank(EventKind kind) const {
   policies::Event event;
   event.kind = kind;
   event.mode = adopted_.mode;
-  event.phase.name = lifecycle_.phase();
+  event.phase.name = in_force();
   event.phase.since_ms = (policies::Instant(oci::monotonic_ms()) - lifecycle_.since()).count();
   event.policy_name = policy_.name();
   event.policy_digest = adopted_.policy_digest;
@@ -23,6 +23,13 @@ policies::Event Watched::blank(EventKind kind) const {
 
 void Watched::emit(const policies::Event& event) {
   log_.write(event);
+}
+
+// Clients see a container that was killed, and this says why.
+void Watched::terminate() {
+  if (std::exchange(terminated_, true)) return;
+  health("critical", "the container is killed: its policy's reaction to a violation");
+  parts_.tell_shim(hooks::Terminate{adopted_.container.id});
 }
 
 void Watched::health(std::string severity, std::string message) {
@@ -36,21 +43,24 @@ void Watched::health(std::string severity, std::string message) {
 void Watched::note_unreadable() {
   constexpr std::chrono::milliseconds kPause{1000};
   ++unreadable_;
-  if (unreadable_told_) return;
-  unreadable_told_ = true;
+  if (std::exchange(unreadable_told_, true)) return;
+  tell_unreadable();
+  parts_.loop.after(kPause, [this, alive = alive_] {
+    if (!*alive) return;
+    unreadable_told_ = false;
+    if (unreadable_ == 0) return;
+    --unreadable_;
+    note_unreadable();
+  });
+}
+
+void Watched::tell_unreadable() {
+  if (unreadable_ == 0) return;
   policies::Event event = blank(EventKind::Health);
   event.severity = "warning";
   event.message = "an argument could not be read in time";
   event.numbers["unreadable"] = static_cast<std::int64_t>(std::exchange(unreadable_, 0));
   emit(event);
-  parts_.loop.after(kPause, [this, alive = alive_] {
-    if (!*alive) return;
-    unreadable_told_ = false;
-    if (unreadable_ > 0) {
-      --unreadable_;
-      note_unreadable();
-    }
-  });
 }
 
 void Watched::report(const policies::Decision& decision, const policies::Outcome& outcome,
@@ -81,12 +91,28 @@ void Watched::report(const policies::Decision& decision, const policies::Outcome
   event.object = decision.object;
   if (const auto* refuse = std::get_if<policies::Refuse>(&outcome.verdict)) event.err = refuse->err;
   if (std::holds_alternative<policies::KillCaller>(outcome.verdict)) event.action = "killed";
+  if (std::holds_alternative<policies::Terminate>(outcome.verdict)) event.action = "terminated";
   if (tid != 0 && (!event.process || event.process->tid == 0)) {
     policies::ProcessInfo process = describe(tid);
     if (event.process) process.argv = std::move(event.process->argv);
     event.process = std::move(process);
   }
   emit(event);
+}
+
+// Nobody in the container can have done it, and nobody waits for an answer: it is there, and held.
+void Watched::mounted(const hooks::Mounted& message) {
+  policies::Decision decision;
+  decision.object = {policies::ObjectType::System, message.point};
+  decision.rule = "never.mount";
+  policies::Outcome outcome = policies::outcome(policy_, adopted_.mode, decision);
+  const policies::Verdict reaction = std::exchange(outcome.verdict, policies::Continue{});
+  policies::Event event = blank(EventKind::Violation);
+  event.message = message.gone ? "a mount was taken from the container: "
+                               : "a mount has appeared in the container: ";
+  event.message += message.point + " (" + message.fstype + " of " + message.source + ")";
+  report(decision, outcome, 0, std::move(event));
+  punish(reaction, 0, [] { return false; });
 }
 
 // `waits`: whether the caller does, for its answer; as long as that is so its number is its own.
@@ -96,7 +122,11 @@ void Watched::punish(const policies::Verdict& verdict, pid_t tid,
     const auto pidfd = oci::pidfd_open(thread_group_of(tid));
     if (pidfd && waits()) (void)oci::pidfd_signal(pidfd->raw(), SIGKILL);
   } else if (std::holds_alternative<policies::Quarantine>(verdict)) {
-    parts_.tell_shim(hooks::Freeze{adopted_.container.id});
+    // After the answer: a call that is frozen while it waits would be made again when it goes on.
+    parts_.loop.post(
+        [tell = parts_.tell_shim, id = adopted_.container.id] { tell(hooks::Freeze{id}); });
+  } else if (std::holds_alternative<policies::Terminate>(verdict)) {
+    terminate();
   }
 }
 

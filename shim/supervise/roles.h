@@ -13,4 +13,10 @@ int keeper_main(int argc, char** argv);
 // "transition": carries out what `load` demands inside a container's mount namespace, then exits.
 int transition_main(int argc, char** argv);
 
+// "probes": tries what supervision needs of the kernel, tells what is missing.
+int probes_main();
+
+// "settle": waits until no thread of a container is inside a call from before, tells what is open.
+int settle_main(int argc, char** argv);
+
 }  // namespace moat::shim

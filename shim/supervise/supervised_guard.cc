@@ -9,9 +9,11 @@
 #include "oci/holdable.h"
 #include "oci/known_calls.h"
 #include "oci/places.h"
+#include "oci/spawn.h"
 #include "oci/sys.h"
 #include "shim/log.h"
 #include "shim/supervise/event_file.h"
+#include "shim/supervise/readonly_probe.h"
 #include "shim/supervise/state_dir.h"
 
 namespace moat::shim {
@@ -23,7 +25,8 @@ constexpr std::chrono::milliseconds kStatusDeadline{500};
 constexpr std::size_t kMaxLosses = 10;
 constexpr std::int64_t kLossWindow = 10000;
 constexpr std::chrono::milliseconds kKeeperPause{100};  // a keeper that cannot live costs little
-constexpr std::size_t kMaxSocketPath = 107;             // sun_path with its NUL is 108
+constexpr std::chrono::milliseconds kProbePause{1000}, kProbeDeadline{5000};
+constexpr std::size_t kMaxSocketPath = 107;  // sun_path with its NUL is 108
 
 #if defined(__x86_64__)
 constexpr policies::Arch kArch = policies::Arch::X86_64;
@@ -88,6 +91,16 @@ bool left_to_programs(const oci::Selection& selection,
          selection.policy.sessions() == policies::Sessions::Allow &&
          policies::leaves_addresses_to_programs(selection.policy) &&
          NetworkHooks::usable(programs).has_value();
+}
+
+void plan_phases(const policies::Policy& policy, GuardedPlan& plan) {
+  for (const policies::Phase phase : policies::kPhases)
+    plan.asks_opens[static_cast<std::size_t>(phase)] = policies::tells_opens_apart(policy, phase);
+  for (const policies::SyscallRow* row : policies::gated(policy, policies::Phase::Load))
+    plan.gated_calls += (plan.gated_calls.empty() ? "" : ",") + std::string(row->name);
+  plan.policy = policy;
+  plan.apart = policies::tells_addresses_apart(policy);
+  plan.hold_unix = policies::must_hold_unix(policy);
 }
 
 hooks::Adopt adoption(const NewContainer& container, const oci::Spec& spec,
@@ -177,22 +190,24 @@ Result<std::unique_ptr<Guarded>> SupervisedGuard::guard(const NewContainer& cont
   hooks::Adopt message = adoption(container, *spec, chosen);
   if (auto adopted = adopt(message, *events); !adopted) return fail(Error(adopted.error()));
   if (enforce) tell_loosely_held(container.id, *spec);
-  GuardedPlan plan{container,
-                   std::move(message),
-                   std::move(*events),
-                   chosen.composed.on_violation.value_or(policies::Reaction{}).err,
-                   chosen.mode,
-                   std::move(rewritten->model_mounts),
-                   std::move(rewritten->islands),
-                   input.listener_path,
-                   has_label(*spec),
-                   std::move(places->held),
-                   std::move(*programs),
-                   policies::tells_addresses_apart(chosen.policy),
-                   policies::must_hold_unix(chosen.policy),
-                   unasked,
-                   chosen.policy,
-                   devices_of(*spec)};
+  GuardedPlan plan;
+  plan.container = container;
+  plan.adopt = std::move(message);
+  plan.events = std::move(*events);
+  plan.err = chosen.composed.on_violation.value_or(policies::Reaction{}).err;
+  plan.mode = chosen.mode;
+  plan.fail_open = chosen.fail_open;
+  if (enforce && !readonly_) readonly_ = try_readonly_mount();
+  if (readonly_) plan.readonly = *readonly_;
+  plan.model_mounts = std::move(rewritten->model_mounts);
+  plan.islands = std::move(rewritten->islands);
+  plan.listener_path = input.listener_path;
+  plan.keep_proc = has_label(*spec);
+  plan.held = std::move(places->held);
+  plan.programs = std::move(*programs);
+  plan.unasked = unasked;
+  plan.devices = devices_of(*spec);
+  plan_phases(chosen.policy, plan);
   const auto kill = [this](const std::string& id) {
     if (actions_.kill) actions_.kill(id);
   };
@@ -206,6 +221,7 @@ Result<std::unique_ptr<Guarded>> SupervisedGuard::guard(const NewContainer& cont
     return fail(Error(written.error()));
   containers_[container.id] = guarded->get();
   loop_.post([this] { start_keeper(); });  // while the runtime is at work
+  tell_missing_soon(container.id);
   return std::unique_ptr<Guarded>(std::move(*guarded));
 }
 
@@ -231,6 +247,8 @@ void SupervisedGuard::on_message(const hooks::Message& message) {
     if (found != containers_.end()) found->second->enter(enter->phase);
   } else if (const auto* freeze = std::get_if<hooks::Freeze>(&message)) {
     if (containers_.contains(freeze->id) && actions_.freeze) actions_.freeze(freeze->id);
+  } else if (const auto* terminate = std::get_if<hooks::Terminate>(&message)) {
+    if (containers_.contains(terminate->id) && actions_.kill) actions_.kill(terminate->id);
   }
 }
 
@@ -270,6 +288,34 @@ void SupervisedGuard::start_keeper() {
     return;
   }
   for (const auto& [id, container] : containers_) container->hand_to_keeper();
+}
+
+// Each mechanism is tried, not assumed: once a shim, beside the start and not in its way.
+void SupervisedGuard::tell_missing_soon(const std::string& id) {
+  loop_.after(kProbePause, [this, id] { tell_missing(id); });
+}
+
+void SupervisedGuard::tell_missing(const std::string& id) {
+  const auto found = containers_.find(id);
+  if (found == containers_.end()) return;
+  if (missing_) {
+    if (!missing_->empty()) found->second->notice("warning", "missing on this node: " + *missing_);
+    return;
+  }
+  tell_missing_soon(id);  // by then they will have been made
+  if (std::exchange(probing_, true)) return;
+  oci::Command command;
+  command.path = "/proc/self/exe";
+  command.argv = {"containerd-shim-moat-v2", "probes"};
+  command.cwd = "/";
+  auto hold = std::make_shared<Reaper::Hold>(reaper_.hold());
+  oci::run(loop_, std::move(command), {}, kProbeDeadline,
+           [this, hold](const Result<oci::RunResult>& run) {
+             missing_ = run && !run->timed_out && run->exit.status == 0 ? run->output
+                                                                        : "no probe could be made";
+             while (missing_->ends_with('\n')) missing_->pop_back();
+             std::ranges::replace(*missing_, '\n', ';');
+           });
 }
 
 void SupervisedGuard::container_gone(const std::string& id) {

@@ -31,6 +31,8 @@ class SupervisedGuard : public Guard {
   void supervisor_lost();
   void start_keeper();
   void container_gone(const std::string& id);
+  void tell_missing(const std::string& id);
+  void tell_missing_soon(const std::string& id);
   bool restart();  // of the supervisor; false: it must not or cannot be
 
   oci::Loop& loop_;
@@ -41,6 +43,9 @@ class SupervisedGuard : public Guard {
   std::map<std::string, GuardedContainer*> containers_;  // owned by the Task service
   std::deque<std::int64_t> losses_;                      // of supervisors, lately
   GuardActions actions_;
+  std::optional<Status> readonly_;      // whether mounts can be turned read-only, once tried
+  std::optional<std::string> missing_;  // what the probes found, once they have been made
+  bool probing_ = false;
 };
 
 }  // namespace moat::shim

@@ -101,9 +101,12 @@ void Supervisor::handle(hooks::Message message, std::vector<UniqueFd> fds) {
       (void)container->listen(*listen, std::move(fds[0]));
   } else if (const auto* watch = std::get_if<hooks::Watch>(&message)) {
     Watched* container = find(watch->id);
-    if (container == nullptr || fds.empty()) return;
-    UniqueFd group = std::move(fds[0]);
-    fds.erase(fds.begin());
+    if (container == nullptr || (watch->number != 0 && fds.empty())) return;
+    UniqueFd group;
+    if (watch->number != 0) {
+      group = std::move(fds[0]);
+      fds.erase(fds.begin());
+    }
     (void)container->watch(*watch, std::move(group), Ending::from(std::move(fds)));
   } else if (const auto* network = std::get_if<hooks::Network>(&message)) {
     if (Watched* container = find(network->id)) container->network(*network, std::move(fds));
@@ -112,6 +115,15 @@ void Supervisor::handle(hooks::Message message, std::vector<UniqueFd> fds) {
     settling_.begin();
   } else if (const auto* entered = std::get_if<hooks::Entered>(&message)) {
     if (Watched* container = find(entered->id)) container->entered(*entered);
+  } else if (const auto* settle = std::get_if<hooks::Settle>(&message)) {
+    Watched* container = find(settle->id);
+    if (container == nullptr) return;
+    container->settle(settle->phase);
+    parts_.tell_shim(hooks::Ready{settle->ticket});
+  } else if (const auto* notice = std::get_if<hooks::Notice>(&message)) {
+    if (Watched* container = find(notice->id)) container->health(notice->severity, notice->message);
+  } else if (const auto* mounted = std::get_if<hooks::Mounted>(&message)) {
+    if (Watched* container = find(mounted->id)) container->mounted(*mounted);
   } else if (const auto* signal = std::get_if<hooks::Signalling>(&message)) {
     const auto ready = [this, ticket = signal->ticket] { parts_.tell_shim(hooks::Ready{ticket}); };
     if (Watched* container = find(signal->id))

@@ -3,12 +3,13 @@
 // process may enter a mount namespace, and because it must not share fate with the shim.
 //
 //   transition PID START-TIME [--keep-proc] [ISLAND...]
+//   transition PID START-TIME --undo [MOUNT-ID...]
 //
-// procfs is flipped too: /proc/PID/mem is a way into every process of the container, sessions
-// included, and a claimed path cannot close it. --keep-proc is for containers with an AppArmor or
-// SELinux label, which a runtime writes there when it starts an exec.
+// The second form makes mounts writable again that one of the first kind turned, should it have
+// been killed half way: a mount that is writable already stays as it is.
 //
-// Exit 0: done. Exit 1: nothing was changed, the reason is on standard output.
+// Exit 0: done. Exit 1: nothing was changed (of an undo: not all), the reason is on standard
+// output.
 #include <fcntl.h>
 #include <linux/mount.h>
 #include <sched.h>
@@ -46,24 +47,24 @@ int set_flags(int mount, std::uint64_t flags, bool on) {
       ::syscall(SYS_mount_setattr, mount, "", AT_EMPTY_PATH, &attributes, sizeof attributes));
 }
 
-constexpr const char* kKeepProc = "--keep-proc";
+constexpr std::string_view kKeepProc = "--keep-proc", kUndo = "--undo";
 
-bool to_flip(const MountEntry& mount, const std::vector<std::string>& islands) {
-  if (flags_for(mount) == 0) return false;
-  if (is_procfs(mount)) return std::ranges::find(islands, kKeepProc) == islands.end();
-  // Terminals are made and handed over in it. All else of the kernel's is flipped, where it is not
-  // read-only from the start: cgroups and devices' settings are ways out, too.
-  if (mount.fstype == "devpts") return false;
-  return std::ranges::find(islands, mount.point) == islands.end();
-}
+struct Order {
+  bool undo = false, keep_proc = false;
+  std::vector<std::string> words;  // islands, or mount ids
 
-Status flip_all(pid_t pid, const std::vector<MountEntry>& mounts,
-                const std::vector<std::string>& islands) {
+  [[nodiscard]] bool concerns(const MountEntry& mount) const {
+    if (!undo) return flags_for(mount) != 0 && is_held(mount, words, keep_proc);
+    return mount.readonly && std::ranges::find(words, std::to_string(mount.id)) != words.end();
+  }
+};
+
+Status flip_all(pid_t pid, const std::vector<MountEntry>& mounts, const Order& order) {
   const auto root = oci::open_file("/", O_PATH | O_DIRECTORY);  // the container's, by now
   if (!root) return fail(Error(root.error()));
   std::vector<std::pair<UniqueFd, std::uint64_t>> flipped;
   for (const MountEntry& mount : mounts) {
-    if (!to_flip(mount, islands)) continue;
+    if (!order.concerns(mount)) continue;
     auto fd = open_mount(root->raw(), mount);
     // Nobody reaches a mount under another one; one that is in the open must be found.
     if (!fd && fd.error().code == Code::NotFound && is_covered(mounts, mount)) continue;
@@ -81,7 +82,23 @@ Status flip_all(pid_t pid, const std::vector<MountEntry>& mounts,
   return {};
 }
 
-Status transition(pid_t pid, std::uint64_t start_time, const std::vector<std::string>& islands) {
+// Goes on after a failure: what can be undone is.
+Status undo_all(const std::vector<MountEntry>& mounts, const Order& order) {
+  const auto root = oci::open_file("/", O_PATH | O_DIRECTORY);
+  if (!root) return fail(Error(root.error()));
+  Status status;
+  for (const MountEntry& mount : mounts) {
+    if (!order.concerns(mount)) continue;
+    const auto fd = open_mount(root->raw(), mount);
+    if (!fd)
+      status = fail(Error(fd.error()));
+    else if (set_flags(fd->raw(), MOUNT_ATTR_RDONLY, false) != 0)
+      status = fail_errno(errno, "making " + mount.point + " writable again");
+  }
+  return status;
+}
+
+Status transition(pid_t pid, std::uint64_t start_time, const Order& order) {
   const std::string proc = "/proc/" + std::to_string(pid);
   // Everything of the host's /proc is opened before the container's takes its place.
   const auto ns = oci::open_file(proc + "/ns/mnt", O_RDONLY);
@@ -98,16 +115,23 @@ Status transition(pid_t pid, std::uint64_t start_time, const std::vector<std::st
   // mountinfo's paths start at the root of that very process.
   if (::fchdir(root->raw()) != 0 || ::chroot(".") != 0)
     return fail_errno(errno, "entering the container's root");
-  return flip_all(pid, *mounts, islands);
+  return order.undo ? undo_all(*mounts, order) : flip_all(pid, *mounts, order);
 }
 
 }  // namespace
 
 int transition_main(int argc, char** argv) {
   if (argc < 4) return 2;
-  const std::vector<std::string> islands(argv + 4, argv + argc);
+  Order order;
+  int first = 4;
+  if (argc > first) {
+    order.keep_proc = argv[first] == kKeepProc;
+    order.undo = argv[first] == kUndo;
+    if (order.keep_proc || order.undo) ++first;
+  }
+  order.words.assign(argv + first, argv + argc);
   const Status status = transition(static_cast<pid_t>(std::atoi(argv[2])),
-                                   std::strtoull(argv[3], nullptr, 10), islands);
+                                   std::strtoull(argv[3], nullptr, 10), order);
   if (status) return 0;
   std::fputs(status.error().what.c_str(), stdout);
   return 1;

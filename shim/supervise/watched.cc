@@ -69,6 +69,7 @@ Watched::~Watched() {
   if (group_) parts_.loop.forget(group_->fd());
   if (records_) parts_.loop.forget(records_->fd());
   tell_lost();
+  tell_unreadable();
   parts_.loop.cancel(timer_);
   parts_.loop.cancel(transition_timer_);
   tally_->container = 0;
@@ -92,6 +93,7 @@ Status Watched::watch(const hooks::Watch& message, UniqueFd group, Ending ending
   membership_ = Membership(cgroups_of(init_), cgroups_of(::getpid()));
   root_ = root_of(init_);
   ending_ = std::move(ending);
+  if (!group.valid()) return {};
   group_ = std::make_unique<ObjectGroup>(std::move(group), message.number);
   return parts_.loop.watch(group_->fd(), EPOLLIN, [this](std::uint32_t) { on_opens(); });
 }
@@ -124,8 +126,24 @@ void Watched::apply(const policies::Effect& effect) {
   }
 }
 
+// What waits for the end of `init` though it is no model, as an exec would, is decided now: who is
+// in the middle of a call is being waited for.
+void Watched::settle(Phase phase) {
+  if (lifecycle_.pending() != phase) return;
+  deciding_ = phase;
+  auto held = std::exchange(held_, {});
+  for (auto& [event, waiting] : held) {
+    if (is_model(event.path))
+      held_.emplace_back(event, std::move(waiting));
+    else
+      conclude(event, std::move(waiting), asker_of(nullptr));
+  }
+}
+
 void Watched::entered(const hooks::Entered& message) {
   parts_.loop.cancel(transition_timer_);
+  if (!lifecycle_.pending()) return;  // given up already
+  deciding_.reset();
   if (!message.error.empty()) {
     transition_failed(message.phase, message.error);
     return;
@@ -150,6 +168,7 @@ void Watched::entered(const hooks::Entered& message) {
 }
 
 void Watched::transition_failed(Phase phase, const std::string& why) {
+  deciding_.reset();
   health("critical", "transition to " + std::string(to_string(phase)) + " failed: " + why);
   step(policies::TransitionFailed{});
   for (const auto& ready : std::exchange(on_entered_, {})) ready();

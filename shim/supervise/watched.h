@@ -39,7 +39,7 @@ struct SupervisorParts {
 };
 
 // Transitions are carried out by the shim; one that takes longer has failed.
-inline constexpr std::chrono::milliseconds kTransitionDeadline{15000};
+inline constexpr std::chrono::milliseconds kTransitionDeadline{20000};
 // Reports a second and container; the rest is counted and said in a drop event.
 inline constexpr std::uint64_t kReportsPerSecond = 500;
 inline constexpr std::uint64_t kReportsOfALongFile = 1;
@@ -54,7 +54,10 @@ class Watched {
   Status watch(const hooks::Watch& message, UniqueFd group, Ending ending);
   void network(const hooks::Network& message, std::vector<UniqueFd> fds);
   void session_started(const hooks::SessionStarted& message);
+  void settle(policies::Phase phase);  // asked for, and in force for all but what waits
   void entered(const hooks::Entered& message);
+  void mounted(const hooks::Mounted& message);
+  void health(std::string severity, std::string message);
   void signalling(int signal, std::function<void()> ready);
   void kill_all();  // the shim is gone: nothing may run unanswered
   [[nodiscard]] hooks::ContainerStatus status() const;
@@ -76,8 +79,13 @@ class Watched {
   // On whose behalf a question is asked, and what a "no" to it leads to.
   struct Asker {
     policies::Mode mode;
-    std::string exec_id;  // of a session
+    std::string exec_id;        // of a session
+    bool own_boundary = false;  // the sessions', not the phase's
   };
+  template <class Facts>
+  [[nodiscard]] policies::Decision decide_for(const Asker& asker, const Facts& facts) const {
+    return asker.own_boundary ? decide_session(policy_, facts) : decide(policy_, in_force(), facts);
+  }
   [[nodiscard]] Asker asker_of(const Ear* session) const;
 
   Watched(SupervisorParts& parts, hooks::Adopt adopt, policies::Policy policy, UniqueFd events);
@@ -95,11 +103,12 @@ class Watched {
   void conclude(Pending pending, const policies::Decision& decision, const Asked& asked,
                 const Asker& asker);
   void open_session(Ear& ear, Pending pending, const policies::SyscallRow& row);
+  void begin_session(const Claims& claims, pid_t pid, const Asker& asker, Pending pending);
   void noticed_listen(const seccomp_notif& question);
   bool signalled_child(Pending& pending, const policies::SyscallRow& row, const Asker& asker);
   [[nodiscard]] policies::CallFacts facts(const policies::SyscallRow& row,
-                                          const seccomp_notif& question,
-                                          const Claims* claims) const;
+                                          const seccomp_notif& question, const Claims* claims,
+                                          const Asker& asker) const;
 
   // opens.cc: the fanotify side
   void on_opens();
@@ -109,6 +118,7 @@ class Watched {
   void conclude(const OpenEvent& event, HeldEvent held, const Asker& asker);
   [[nodiscard]] bool is_model(const std::string& path) const;
   [[nodiscard]] const Ear* session_of(pid_t pid) const;
+  [[nodiscard]] bool sessions_differ() const;
   void release_held(bool allowed);
 
   // refusals.cc: what the kernel's own programs decided
@@ -127,6 +137,7 @@ class Watched {
   // watched.cc: phases
   void resume();
   void expect(policies::Phase phase);  // the shim's word on it, bounded
+  [[nodiscard]] policies::Phase in_force() const { return deciding_.value_or(lifecycle_.phase()); }
   void step(const policies::Happening& happening);
   void apply(const policies::Effect& effect);
   void transition_failed(policies::Phase phase, const std::string& why);
@@ -136,15 +147,17 @@ class Watched {
               policies::Event event);
   [[nodiscard]] policies::Event blank(policies::EventKind kind) const;
   void emit(const policies::Event& event);
-  void health(std::string severity, std::string message);
   void note_unreadable();
+  void tell_unreadable();
   void punish(const policies::Verdict& verdict, pid_t tid, const std::function<bool()>& waits);
+  void terminate();
 
   SupervisorParts& parts_;
   hooks::Adopt adopted_;
   policies::Policy policy_;
   policies::PathSet model_paths_;
   policies::Lifecycle lifecycle_;
+  std::optional<policies::Phase> deciding_;  // the lifecycle is not there yet
   EventLog log_;
   Ears ears_;
   std::unique_ptr<ObjectGroup> group_;
@@ -173,6 +186,7 @@ class Watched {
   std::uint64_t reports_ = 0, suppressed_ = 0, most_reports_ = kReportsPerSecond;
   std::uint64_t unreadable_ = 0;
   bool unreadable_told_ = false;  // a moment ago
+  bool terminated_ = false;
   // Outlives nothing: callbacks of the reader check it before they touch this object.
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };

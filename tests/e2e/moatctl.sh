@@ -66,6 +66,11 @@ command_line() {
   check "a kind that is none is a usage error" ctl 2 events --kind would-deny
   check "... which names the one that was meant" warns "would_deny"
   check "policy lint needs a file" ctl 2 policy lint
+  check "mode needs to know what to do" ctl 2 mode
+  check "a mode that cannot be set is a usage error" ctl 2 mode set x learn
+  check "... with the ones that can" warns 'not one of audit, enforce'
+  check "the mode of a container that is not there is a failure" ctl 3 mode get x
+  check "... that says where to look" warns 'no supervised container x \(moatctl ps lists them\)'
 }
 
 shim_file() { # PID SOCKET

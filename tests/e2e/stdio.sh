@@ -118,6 +118,25 @@ files() {
 }
 stopped() { [[ $(ctr_ task ls | awk -v id="$1" '$1 == id {print $3}') == STOPPED ]]; }
 
+# A file of the host would be one that a process reopens for writing by way of /proc/self/fd.
+supervised() {
+  local kind pid fd kinds options
+  for kind in file null binary; do
+    options=()
+    [[ $kind != file ]] || options=(--log-uri "file://$RUN_DIR/logs/s/log")
+    [[ $kind != binary ]] || { mkdir "$RUN_DIR/sl" && options=(--log-uri "binary://$RUN_DIR/logger?to=$RUN_DIR/sl&how=eof"); }
+    run $MOAT "s$kind" -d --annotation moat.dev/mode=enforce "${options[@]}" -- /bin/sleep 1000
+    pid=$(pid_of "s$kind")
+    kinds=$(for fd in 0 1 2; do readlink "/proc/$pid/fd/$fd" | sed 's/pipe:.*/pipe/'; done | sort -u | paste -sd' ')
+    check "supervised, $kind: no stream is a file of the host" nothing grep -vxE 'pipe|/dev/null' <(tr ' ' '\n' <<<"$kinds")
+    check "supervised, $kind: every stream is there" test -n "$kinds"
+    ctr_ task rm --force "s$kind" >/dev/null 2>&1
+    ctr_ container rm "s$kind"
+  done
+  check "supervised, a terminal: each stream is one" contains <(on_terminal run $MOAT st -t --rm --annotation moat.dev/mode=enforce -- \
+    /bin/sh -c 'for fd in 0 1 2; do test -t $fd && test -c /proc/self/fd/$fd || exit 1; done; echo all terminals' </dev/null | plain) '^all terminals'
+}
+
 logged() {
   local name=$1 runtime=$2 dir=$RUN_DIR/logger-$1
   mkdir "$dir"
@@ -207,5 +226,6 @@ logged moat $MOAT
 check "binary:// is the stock shim's: environment, arguments, streams" same "$RUN_DIR/logged.stock" "$RUN_DIR/logged.moat"
 check "a logging program comes to its own end before the deletion returns" test -e "$RUN_DIR/logger-moat/ended"
 bad_loggers
+supervised
 lost_reader
 conclude

@@ -1,11 +1,14 @@
 // What a hostile caller's pointers can do to the reader of its arguments.
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
+
 #include <linux/userfaultfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <memory>
 
 #include <cstring>
 
@@ -237,6 +240,40 @@ TEST(Claims, ANameThatIsNoPathIsTakenAsItIs) {
   const Claims claims = read_claims(
       {victim.pid(), find_syscall("unlinkat"), {victim.result(), number(kEmpty), AT_REMOVEDIR}});
   EXPECT_TRUE(claims.path->starts_with("/pipe:[")) << *claims.path;
+}
+
+TEST(Reader, IsThereAgainOnceTheStalledCallersAreGone) {
+  auto stalled = std::make_unique<test::Victim>(page_that_never_comes);
+  ASSERT_NE(stalled->result(), 0U) << "userfaultfd is needed to stall a page";
+  const test::Victim honest([] {
+    static char text[] = "/etc/hostname";
+    return number(text);
+  });
+  auto loop = std::move(*oci::Loop::create());
+  auto reader = std::move(*Reader::create(*loop));
+  std::size_t refused = 0;
+  for (std::size_t i = 0; i < kMaxReaders; ++i)
+    reader->read(openat_of(*stalled, stalled->result()), [&](const std::optional<Claims>&) {
+      if (++refused == kMaxReaders) loop->stop();
+    });
+  loop->run();
+  const auto read_honest = [&] {
+    std::optional<std::string> path;
+    reader->read(openat_of(honest, honest.result()), [&](std::optional<Claims> claims) {
+      if (claims) path = claims->path;
+      loop->stop();
+    });
+    loop->run();
+    return path;
+  };
+  EXPECT_EQ(read_honest(), std::nullopt) << "all readers are stuck";
+  stalled.reset();
+  std::optional<std::string> path;
+  for (int i = 0; i < 100 && !path; ++i) {
+    path = read_honest();
+    ::usleep(10'000);
+  }
+  EXPECT_EQ(path, "/etc/hostname");
 }
 
 }  // namespace

@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include <algorithm>
+
 #include "oci/spawn.h"
 #include "oci/sys.h"
 #include "shim/supervise/mount_table.h"
@@ -77,6 +79,30 @@ TEST(Transition, ABusyMountChangesNothingAndNamesProcessFileAndTheWayOut) {
     EXPECT_NE(result.output.find(part), std::string::npos) << result.output;
   EXPECT_FALSE(readonly(victim, "/")) << "what was flipped before must be flipped back";
   EXPECT_FALSE(readonly(victim, "/data"));
+}
+
+std::vector<std::string> ids_of(const test::Victim& victim,
+                                const std::vector<std::string>& points) {
+  std::vector<std::string> words{"--undo"};
+  for (const MountEntry& mount : *mounts_of(victim.pid()))
+    if (std::ranges::find(points, mount.point) != points.end())
+      words.push_back(std::to_string(mount.id));
+  return words;
+}
+
+TEST(Transition, IsUndoneForTheMountsItIsToldAndNoOther) {
+  const test::Victim victim([] { return small_world(false); }, CLONE_NEWNS);
+  ASSERT_EQ(victim.result(), 0U);
+  const std::uint64_t start = oci::start_time_of(victim.pid());
+  ASSERT_EQ(transition(victim, start, {"/island"}).exit.status, 0);
+  const auto result = transition(victim, start, ids_of(victim, {"/data", "/proc", "/island"}));
+  EXPECT_EQ(result.exit.status, 0) << result.output;
+  EXPECT_FALSE(readonly(victim, "/data"));
+  EXPECT_FALSE(readonly(victim, "/proc"));
+  EXPECT_FALSE(readonly(victim, "/island"));
+  EXPECT_TRUE(readonly(victim, "/")) << "was not named";
+  EXPECT_EQ(transition(victim, start, {"/island"}).exit.status, 0) << "it may be tried again";
+  EXPECT_TRUE(readonly(victim, "/data"));
 }
 
 TEST(Transition, RefusesAnotherProcessUnderTheSameNumber) {

@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <string_view>
+#include <vector>
 
 #include "policies/network_program.h"
 #include "tests/support/policies.h"
@@ -111,6 +113,23 @@ TEST(Compile, TakesTheUnionOverThePhases) {
   // Libraries that compile need it in all of them; so it costs nothing.
   for (const char* name : {"mmap", "mprotect", "pkey_mprotect", "shmat"})
     EXPECT_EQ(treatment(policy, Mode::Enforce, name), Treatment::Allow) << name;
+}
+
+// Calls a thread can be inside of when a phase begins that would not let them through.
+TEST(Gated, IsWhatAPhaseMayRefuseAndNoMountDecides) {
+  const auto names_of = [](const Policy& policy) {
+    std::vector<std::string_view> names;
+    for (const SyscallRow* row : gated(policy, Phase::Load)) names.push_back(row->name);
+    return names;
+  };
+  const auto python = names_of(test::builtin_policy("builtin/python"));
+  for (const char* name : {"connect", "execve", "sendto", "kill"})
+    EXPECT_EQ(std::ranges::count(python, name), 1) << name;
+  for (const char* name : {"openat", "unlink", "fork", "mount"})
+    EXPECT_EQ(std::ranges::count(python, name), 0) << name;
+  const auto open = names_of(test::open_policy());
+  EXPECT_EQ(std::ranges::count(open, "connect"), 0);
+  EXPECT_EQ(std::ranges::count(open, "execve"), 0);
 }
 
 }  // namespace

@@ -37,6 +37,23 @@ TEST(Message, CarriesAllStatusFields) {
   EXPECT_EQ(got.containers[0].violations, 18446744073709551615ULL);
 }
 
+TEST(Message, TellsOfAPhaseThatIsNearlyInForceOfMountsAndOfEnds) {
+  const auto settle = decode(encode(Settle{"c1", policies::Phase::Load, 7}));
+  ASSERT_TRUE(settle) << settle.error().what;
+  EXPECT_EQ(std::get<Settle>(*settle).phase, policies::Phase::Load);
+  EXPECT_EQ(std::get<Settle>(*settle).ticket, 7U);
+  const auto mounted = decode(encode(Mounted{"c1", "/a\xff", "/dev/sda", "ext4", true}));
+  ASSERT_TRUE(mounted) << mounted.error().what;
+  EXPECT_EQ(std::get<Mounted>(*mounted).fstype, "ext4");
+  EXPECT_TRUE(std::get<Mounted>(*mounted).gone);
+  const auto notice = decode(encode(Notice{"c1", "warning", "text"}));
+  ASSERT_TRUE(notice) << notice.error().what;
+  EXPECT_EQ(std::get<Notice>(*notice).message, "text");
+  const auto terminate = decode(encode(Terminate{"c1"}));
+  ASSERT_TRUE(terminate) << terminate.error().what;
+  EXPECT_EQ(std::get<Terminate>(*terminate).id, "c1");
+}
+
 TEST(Message, SaysWhatHoldsTheNetwork) {
   const auto back = decode(encode(Network{"c1", true, "put back"}));
   ASSERT_TRUE(back) << back.error().what;

@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include "shim/supervise/mount_watch.h"
+
 namespace moat::shim {
 namespace {
 
@@ -22,6 +24,7 @@ TEST(MountTable, ReadsPointTypeAndFlagsOfEachLine) {
   EXPECT_EQ((*mounts)[2].device + " " + (*mounts)[2].root, "254:0 /srv/m");
   EXPECT_EQ((*mounts)[1].fstype, "proc");
   EXPECT_TRUE((*mounts)[2].readonly);
+  EXPECT_EQ((*mounts)[2].source, "/dev/vda");
   EXPECT_EQ((*mounts)[3].point, "/with space\\and\nline");
 }
 
@@ -43,6 +46,31 @@ TEST(MountTable, BelowIsByComponent) {
   EXPECT_TRUE(is_below("/a", "/a"));
   EXPECT_TRUE(is_below("/a", "/"));
   EXPECT_FALSE(is_below("/ab", "/a"));
+}
+
+TEST(MountTable, WhatTurnsReadOnlyIsAllButIslandsAndTheKernelsInterfaces) {
+  const std::vector<std::string> islands{"/tmp"};
+  EXPECT_TRUE(is_held({1, "/", "overlay", false}, islands, false));
+  EXPECT_FALSE(is_held({1, "/tmp", "ext4", false}, islands, false));
+  EXPECT_TRUE(is_held({1, "/tmp/below", "ext4", false}, islands, false));
+  EXPECT_TRUE(is_held({1, "/sys", "sysfs", false}, islands, false));
+  EXPECT_FALSE(is_held({1, "/dev/pts", "devpts", false}, islands, false));
+  EXPECT_TRUE(is_held({1, "/proc", "proc", false}, islands, false));
+  EXPECT_FALSE(is_held({1, "/proc", "proc", false}, islands, true));
+}
+
+TEST(MountWatch, TellsWhatHasArrivedWhatIsGoneAndNothingElse) {
+  const std::vector<MountEntry> before{{1, "/", "overlay", false}, {2, "/a", "tmpfs", false}};
+  const auto same = changes_between(before, {{1, "/", "overlay", true}, {2, "/a", "tmpfs", true}});
+  EXPECT_TRUE(same.arrived.empty() && same.gone.empty()) << "flags are our own doing";
+  const auto more = changes_between(before, {before[0], before[1], {3, "/a/b", "tmpfs", false}});
+  ASSERT_EQ(more.arrived.size(), 1U);
+  EXPECT_EQ(more.arrived[0].point, "/a/b");
+  EXPECT_TRUE(more.gone.empty());
+  const auto moved = changes_between(before, {before[0], {2, "/c", "tmpfs", false}});
+  ASSERT_EQ(moved.arrived.size(), 1U);
+  ASSERT_EQ(moved.gone.size(), 1U);
+  EXPECT_EQ(moved.gone[0].point, "/a");
 }
 
 TEST(MountTable, ReadsTheKernelsOwn) {

@@ -24,7 +24,7 @@ TEST(NodeConfig, ReadsEveryKey) {
   const auto config = NodeConfig::parse(
       "mode: enforce\nprofile: node/own\n"
       "logDir: /l\nstateDir: /s\npolicyDir: /p\nfloor: /f.yaml\n"
-      "runtime: crun\nruntimeRoot: /r\nsystemdCgroup: false\n",
+      "runtime: crun\nruntimeRoot: /r\nsystemdCgroup: false\nfailurePolicy: pod\n",
       "moat.yaml");
   ASSERT_TRUE(config) << config.error().what;
   EXPECT_EQ(config->mode, Mode::Enforce);
@@ -33,6 +33,7 @@ TEST(NodeConfig, ReadsEveryKey) {
   EXPECT_EQ(config->state_dir, "/s");
   EXPECT_EQ(config->policy_dir, "/p");
   EXPECT_EQ(config->floor, "/f.yaml");
+  EXPECT_EQ(config->failure_policy, FailurePolicy::Pod);
   EXPECT_EQ(config->runtime, "crun");
   EXPECT_EQ(config->runtime_root, "/r");
   EXPECT_EQ(config->systemd_cgroup, false);
@@ -46,6 +47,8 @@ TEST(NodeConfig, SaysWhichLineIsWrong) {
       {"mode: enforced\n",
        "moat.yaml:1: mode: 'enforced' is not one of off, audit, learn, enforce; did you mean "
        "'enforce'?"},
+      {"failurePolicy: opem\n",
+       "moat.yaml:1: failurePolicy: 'opem' is not one of closed, pod, open; did you mean 'open'?"},
       {"\nlogDir: log\n", "moat.yaml:2: logDir: 'log' is not absolute"},
       {"floor: /a/../b\n", "moat.yaml:1: floor: '/a/../b' has a '..' in it"},
       {"mode: audit\nmode: enforce\n", "moat.yaml:2: mode is given twice"},

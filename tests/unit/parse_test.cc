@@ -134,7 +134,8 @@ TEST(Parse, RefusesWrongValues) {
       {with_spec("  onViolation: {errno: EINTR}\n"),
        "p.yaml:5:24: spec.onViolation.errno: EINTR would make the caller try again for ever"},
       {with_spec("  onViolation: kil\n"),
-       "p.yaml:5:16: spec.onViolation: 'kil' is not one of kill, quarantine, {errno: EACCES}; did "
+       "p.yaml:5:16: spec.onViolation: 'kil' is not one of kill, quarantine, terminate, {errno: "
+       "EACCES}; did "
        "you mean 'kill'?"},
       {with_spec("  onViolation: {}\n"), "p.yaml:5:16: spec.onViolation: 'errno' is missing"},
       {with_spec("  sessions: allowed\n"), "p.yaml:5:13: spec.sessions: 'allowed' is not one of …"},

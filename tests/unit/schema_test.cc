@@ -52,6 +52,8 @@ TEST(Schema, TakesEveryBuiltinProfile) {
 constexpr const char* kGood[] = {
     R"({})",
     R"({"mode":"off","onViolation":"kill","sessions":"deny","extends":["builtin/python"]})",
+    R"({"onViolation":"terminate","sessions":{"boundary":{"process":{"exec":["/bin/cat"]}}}})",
+    R"({"sessions":{"verdict":"audit","boundary":{}}})",
     R"({"onViolation":{"errno":"EPERM"},"models":["+","~/m","/a"],"scratch":["~"]})",
     R"({"transitions":{"serve":{"on":{"listen":[80],"quiet":"2s"},"settle":"1m","timeout":"1h"}}})",
     R"({"transitions":{"load":{"on":{"open":"models"}},"shutdown":{"on":{"signal":"SIGTERM"}}}})",
@@ -73,6 +75,9 @@ constexpr const char* kBad[] = {
     R"({"models":["m"]})",
     R"({"scratch":["$HOME"]})",
     R"({"sessions":"allowed"})",
+    R"({"sessions":{"verdict":"deny"}})",
+    R"({"sessions":{"verdict":"allow","boundary":{}}})",
+    R"({"sessions":{"boundary":{"proces":{}}}})",
     R"({"transitions":{"init":{"on":{"open":"models"}}}})",
     R"({"transitions":{"load":{}}})",
     R"({"transitions":{"load":{"on":{}}}})",

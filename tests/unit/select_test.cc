@@ -49,6 +49,12 @@ struct SelectTest : ::testing::Test {
   Result<std::optional<Selection>> choose() {
     return select(*Spec::parse(config.dump()), node, dir.at("r"));
   }
+  // To be there.
+  Selection selected() {
+    auto selection = choose();
+    EXPECT_TRUE(selection && *selection) << (selection ? "not supervised" : selection.error().what);
+    return std::move(selection.value().value());
+  }
   std::string error() {
     const auto selection = choose();
     return selection ? "no error" : selection.error().what;
@@ -237,6 +243,37 @@ TEST_F(SelectTest, RefusesWhatLoosensWithoutTheAdministratorsLeave) {
     EXPECT_TRUE(error().starts_with("annotation " + std::string(key) + ": loosens")) << error();
     config["annotations"].erase(key);
   }
+}
+
+TEST_F(SelectTest, StartsWithoutAMechanismOnlyWhereNodeAndPodAgree) {
+  const auto fails_open = [&](FailurePolicy policy, const char* asked) {
+    node.failure_policy = policy;
+    config["annotations"].erase("moat.dev/failure-policy");
+    if (asked != nullptr) annotate("moat.dev/failure-policy", asked);
+    const auto selection = selected();
+    return selection.fail_open;
+  };
+  EXPECT_FALSE(fails_open(FailurePolicy::Closed, nullptr));
+  EXPECT_FALSE(fails_open(FailurePolicy::Closed, "closed"));
+  EXPECT_FALSE(fails_open(FailurePolicy::Pod, nullptr));
+  EXPECT_TRUE(fails_open(FailurePolicy::Pod, "open"));
+  EXPECT_TRUE(fails_open(FailurePolicy::Open, nullptr));
+  EXPECT_TRUE(fails_open(FailurePolicy::Open, "open"));
+  EXPECT_FALSE(fails_open(FailurePolicy::Open, "closed"));
+}
+
+TEST_F(SelectTest, NoSessionStartsWhereSomebodySaysSoWhateverTheyWouldBeHeldTo) {
+  dir.file("policies/held.yaml",
+           std::string(kHead) +
+               "metadata: {name: held}\nspec: {extends: [builtin/python], sessions: "
+               "{boundary: {}}}\n");
+  annotate("moat.dev/profile", "node/held");
+  EXPECT_NE(selected().policy.session_boundary(), nullptr);
+  annotate("moat.dev/sessions", "audit");
+  EXPECT_NE(selected().policy.session_boundary(), nullptr);
+  EXPECT_EQ(selected().policy.sessions(), Sessions::Deny);
+  annotate("moat.dev/sessions", "deny");
+  EXPECT_EQ(selected().policy.session_boundary(), nullptr);
 }
 
 TEST_F(SelectTest, LetsNobodyGoBelowTheFloorsMode) {

@@ -60,6 +60,8 @@ TEST(Outcome, EnforcedIsThePolicysReaction) {
       outcome(with_reaction("kill"), Mode::Enforce, no()).verdict));
   EXPECT_TRUE(std::holds_alternative<Quarantine>(
       outcome(with_reaction("quarantine"), Mode::Enforce, no()).verdict));
+  EXPECT_TRUE(std::holds_alternative<Terminate>(
+      outcome(with_reaction("terminate"), Mode::Enforce, no()).verdict));
 }
 
 TEST(Outcome, ADecisionsOwnErrnoComesBeforeThePolicys) {
@@ -68,7 +70,7 @@ TEST(Outcome, ADecisionsOwnErrnoComesBeforeThePolicys) {
 }
 
 TEST(Outcome, QuietNeverKillsAndIsNeverReported) {
-  for (const char* reaction : {"kill", "quarantine", "{errno: EPERM}"}) {
+  for (const char* reaction : {"kill", "quarantine", "terminate", "{errno: EPERM}"}) {
     const Outcome result = outcome(with_reaction(reaction), Mode::Enforce, no(true, ECONNREFUSED));
     EXPECT_EQ(errno_of(result), ECONNREFUSED) << reaction;
     EXPECT_EQ(result.report, Report::Nothing) << reaction;

@@ -57,6 +57,10 @@ struct Honest {
 };
 std::span<const Honest> honest_actions();
 
+// Before the artifact: "connect" (stuck), "slow-connect", "memfd", "queue". 0 or an errno.
+int hold_in_init(const std::string& what);
+void let_go();
+
 // Descriptors a server can have before it reads any untrusted byte.
 struct Held {
   int root_ssh = -1;       // O_PATH folder

@@ -1,6 +1,8 @@
 // A model server as far as a supervisor can tell, whose artifact makes it hostile.
 //
-//   model_server serve [--first ATTEMPT] [--keep-open FILE] [--connect]
+//   model_server serve [--first ATTEMPT] [--keep-open FILE] [--hold WHAT]... [--await] [--retry]
+//                      [--connect]
+//                                --await: a USR1 before the artifact; --retry: it is tried again
 //   model_server list            the attempts: name, rule, effect
 //   model_server plant ROOT      makes what the attempts need below ROOT
 //   model_server fds             the descriptors it was started with
@@ -21,6 +23,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -100,12 +103,23 @@ void carry_out(const Order& order, const std::string& phase) {
   ::prctl(PR_SET_NAME, "model_server");
 }
 
-std::vector<Order> read_artifact(const char* path) {
-  const int fd = ::open(path, O_RDONLY | O_CLOEXEC);
-  if (fd < 0) {
+// A write before it is tried again shows what has become of the mounts.
+int open_artifact(const char* path, bool retry) {
+  for (int tries = retry ? 3 : 1;; --tries) {
+    const int fd = ::open(path, O_RDONLY | O_CLOEXEC);
+    if (fd >= 0) return fd;
     say("attempt open_model phase=load place=main %s", result_text(errno).c_str());
-    ::_exit(3);
+    if (tries <= 1) ::_exit(3);
+    let_go();
+    const int log = ::open("/var/log/again.log", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+    say("honest init_again %s", result_text(log < 0 ? errno : 0).c_str());
+    if (log >= 0) ::close(log);
+    ::usleep(500'000);
   }
+}
+
+std::vector<Order> read_artifact(const char* path, bool retry) {
+  const int fd = open_artifact(path, retry);
   std::string text(64U << 10, '\0');
   const ssize_t n = ::read(fd, text.data(), text.size());
   ::close(fd);
@@ -167,7 +181,29 @@ void write_log(const char* path, int flags, bool keep) {
   if (fd >= 0 && !keep) ::close(fd);
 }
 
+sigset_t word() {
+  sigset_t set;
+  ::sigemptyset(&set);
+  ::sigaddset(&set, SIGUSR1);
+  return set;
+}
+
+void begin_in(const std::vector<std::string>& options) {
+  for (std::size_t i = 0; i + 1 < options.size(); ++i) {
+    const std::string& what = options[i + 1];
+    if (options[i] == "--keep-open")
+      write_log(what.c_str(), O_WRONLY | O_CREAT | O_APPEND, true);
+    else if (options[i] == "--first")
+      carry_out_here({"init", "main", what}, "init", false);
+    else if (options[i] == "--hold")
+      say("honest hold_%s %s", what.c_str(), result_text(hold_in_init(what)).c_str());
+  }
+}
+
 int serve(const std::vector<std::string>& options) {
+  const sigset_t awaited = word();
+  const bool waits = std::ranges::find(options, "--await") != options.end();
+  if (waits) ::sigprocmask(SIG_BLOCK, &awaited, nullptr);
   struct sigaction stop {};
   stop.sa_handler = [](int) { stopping = 1; };
   ::sigaction(SIGTERM, &stop, nullptr);  // without SA_RESTART: accept returns
@@ -175,15 +211,14 @@ int serve(const std::vector<std::string>& options) {
   take_held();
   write_log("/var/log/server.log", O_WRONLY | O_CREAT | O_APPEND, false);
   write_log("/tmp/server.log", O_WRONLY | O_CREAT | O_APPEND, true);
-  for (std::size_t i = 0; i + 1 < options.size(); ++i)
-    if (options[i] == "--keep-open")
-      write_log(options[i + 1].c_str(), O_WRONLY | O_CREAT | O_APPEND, true);
-    else if (options[i] == "--first")
-      carry_out_here({"init", "main", options[i + 1]}, "init", false);
+  begin_in(options);
   if (!options.empty() && options.back() == "--connect")
     say("honest init_connect %s", result_text(stay_connected()).c_str());
   say("init done");
-  const std::vector<Order> orders = read_artifact("/models/model.bin");
+  int came = 0;
+  if (waits) (void)::sigwait(&awaited, &came);
+  const bool retry = std::ranges::find(options, "--retry") != options.end();
+  const std::vector<Order> orders = read_artifact("/models/model.bin", retry);
   for (const Order& order : orders)
     if (order.when == "load") carry_out(order, "load");
   const int listener = listen_on(kPort);

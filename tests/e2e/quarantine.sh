@@ -22,6 +22,7 @@ serve() {
 
 client_ends_with() {
   local status=0
+  wait_until 5 gone "$CTR_PID" || return 1
   wait "$CTR_PID" || status=$?
   equals "$1" "$status"
 }

@@ -25,6 +25,7 @@ done
 admitted() {
   cat <<'END'
 tcp_before passed_tcp: TCP connections from init stay (README); a health event names them
+pipe_read: no mark sees a named pipe that is opened (README)
 mem_read environ_read: reads below /proc are not seen (README)
 anonymous_map anonymous_set segment_exec: compilers at run time, libffi and oneDNN execute memory of their own
 read_implies no_random: personality() is no gate

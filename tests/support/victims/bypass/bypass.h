@@ -7,6 +7,8 @@
 #include <sys/types.h>
 
 #define SECRET "/root/.ssh/id_rsa"
+#define PIPE "/agent"             // a named one
+#define LISTENER "/tmp/listener"  // a socket's file, and who listens there is the first process
 #define CANARY_PORT 9999
 #define CANARY_NAME "moat-canary"
 
@@ -53,6 +55,7 @@ int in_phase(const char* phase);
 struct held {
   int data, data_file, root_ssh, secret, program;  // folder, file, O_PATH folder, O_PATH, its own
   int udp, udp_connected, tcp_connected, unix_datagram;
+  int pipe;        // both ends of PIPE
   int tcp[6];      // unconnected, one for each that uses one up
   pid_t stranger;  // another process of the container, no child of the attempt's
 };

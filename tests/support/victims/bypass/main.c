@@ -169,6 +169,8 @@ int main(int argc, char** argv) {
     mkdir(path, 0755);
     snprintf(path, sizeof path, "%s/data/held", argv[2]);
     close(open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+    snprintf(path, sizeof path, "%s" PIPE, argv[2]);
+    mkfifo(path, 0600);
     return for_each(plant, argv[2]), 0;
   }
   say("usage: bypass serve|list|plant ROOT|payload ID|fds");

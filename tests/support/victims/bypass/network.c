@@ -87,6 +87,12 @@ DOES(udp_held_msg, sends_message(held.udp, canary(), sizeof four, 0))
 DOES(udp_held_many, sends_many(held.udp, canary(), sizeof four, 0))
 DOES(udp_before, writes(held.udp_connected))
 
+// TCP by another name, over several paths.
+static int tcp_multi(void) {
+  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_MPTCP);
+  return connects(fd, canary(), sizeof four);
+}
+
 // Connected to one, then sent to another.
 static int udp_retarget(void) {
   const int fd = made(AF_INET, SOCK_DGRAM);
@@ -128,6 +134,11 @@ static int unix_stream(void) {
   struct sockaddr_un to;
   const socklen_t size = abstract(&to, CANARY_NAME);
   return connects(made(AF_UNIX, SOCK_STREAM), (struct sockaddr*)&to, size);
+}
+
+static int unix_path(void) {
+  const struct sockaddr_un to = {AF_UNIX, LISTENER};
+  return connects(made(AF_UNIX, SOCK_STREAM), (const struct sockaddr*)&to, sizeof to);
 }
 
 static int unix_datagram(void) {
@@ -213,6 +224,8 @@ struct attempts network_attempts(void) {
       {"six_to_four", six_to_four, 0, 0},
       {"dissolve", dissolve, 0, 0},
       {"unix_stream", unix_stream, 0, 0},
+      {"unix_path", unix_path, 0, 0},
+      {"tcp_multi", tcp_multi, 0, 0},
       {"unix_datagram", unix_datagram, 0, 0},
       {"unix_held", unix_held, 0, 0},
       {"unix_pair", unix_pair, 0, 0},

@@ -152,6 +152,7 @@ int main(int argc, char** argv) {
   seconds = atoi(argv[4]);
   enough = atoi(argv[5]);
   open_canaries();
+  open_pipe();
   if (strcmp(what, "naive") == 0) return run_naive(run_all);
   const int model = open("/models/model.bin", O_RDONLY | O_CLOEXEC);
   if (model < 0) return say("cannot open the model: %s", strerror(errno)), 3;

@@ -102,7 +102,8 @@ static int is_bad_path(pid_t pid, int folder, unsigned long long where) {
     snprintf(full, sizeof full, "/proc/%d/fd/%d%s%s", (int)leader, folder, path[0] ? "/" : "",
              path);
   const struct identity what = identity_of(full);
-  const struct identity bad[] = {secret_file, target_file, keys_file, target_program};
+  const struct identity bad[] = {secret_file, target_file, keys_file, target_program,
+                                 identity_of(LOADER)};
   for (size_t i = 0; i < sizeof bad / sizeof bad[0]; ++i)
     if (what.inode == bad[i].inode && what.device == bad[i].device) return 1;
   for (size_t i = 0; i < sizeof kNew / sizeof kNew[0]; ++i)

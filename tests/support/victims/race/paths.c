@@ -75,6 +75,23 @@ void remove_links(void) {
   }
 }
 
+// A pipe, into which no mount and no mark keeps anybody from writing.
+static int reader = -1;
+void open_pipe(void) {
+  reader = open(PIPE, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+}
+static void flip_pipe(int bad) {
+  set_argument(bad ? PIPE : "/tmp/decoy");
+}
+static int pipe_write(void) {
+  char byte;
+  const int fd = open(argument, O_WRONLY | O_CREAT | O_NONBLOCK | O_CLOEXEC, 0600);
+  if (fd >= 0) (void)!write(fd, "x", 1);
+  const int won = read(reader, &byte, 1) == 1;
+  if (fd >= 0) close(fd);
+  return won ? 1 : decoy(fd >= 0);
+}
+
 // Links, changed by exchanging two of them: there is always one at the place.
 static void two_links(const char* good, const char* bad) {
   remove_links();
@@ -188,6 +205,7 @@ struct races path_races(void) {
       {"open_second", NULL, flip_second, open_read, 0},
       {"open_write", NULL, flip_write, open_write, 0},
       {"open_create", NULL, flip_create, open_create, 0},
+      {"pipe_write", NULL, flip_pipe, pipe_write, 0},
       {"link_read", links_read, exchange_links, link_read, 0},
       {"link_write", links_write, exchange_links, link_write, 0},
       {"folder_read", two_folders, exchange_links, folder_read, 0},

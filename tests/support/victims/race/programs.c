@@ -52,6 +52,21 @@ static int exec_link(void) {
   return won(child);
 }
 
+// The dynamic loader, which the kernel opens as it does a program whenever one is started, runs
+// whatever it is told to.
+static void flip_loader(int bad) {
+  set_argument(bad ? LOADER : DECOY_PROGRAM);
+}
+static int exec_loader(void) {
+  static char* const told[] = {"loader", "/bin/sh", "-c", "exit 7", NULL};
+  const pid_t child = vfork();
+  if (child == 0) {
+    execve(argument, told, kNone);
+    _exit(1);
+  }
+  return won(child);
+}
+
 // The descriptor becomes another.
 static int good_file = -1, bad_file = -1, file = -1;
 static void prepare_files(void) {
@@ -79,6 +94,7 @@ struct races program_races(void) {
   static const struct race list[] = {
       {"exec_path", NULL, flip_path, exec_path, 1},
       {"exec_link", prepare_links, exchange, exec_link, 1},
+      {"exec_loader", NULL, flip_loader, exec_loader, 1},
       {"exec_file", prepare_files, flip_file, exec_file, 1},
   };
   return RACES(list);

@@ -9,9 +9,15 @@
 #define SECOND "/mnt/second/id_rsa"  // the secret, through another mount
 #define DECOY "/opt/decoy/open"      // what may be read
 #define TARGET "/data/target"        // a file nobody may write
+#define PIPE "/data/pipe"            // a named one, of which somebody has the other end
 #define KEYS "/root/.ssh/authorized_keys"
 #define DECOY_PROGRAM "/bin/decoy"
 #define TARGET_PROGRAM "/bin/target"
+#ifdef __x86_64__
+#define LOADER "/lib64/ld-linux-x86-64.so.2"
+#else
+#define LOADER "/lib/ld-linux-aarch64.so.1"
+#endif
 
 enum { CANARY_PORT = 9997, DECOY_PORT = 9998 };  // the policy names the second only
 
@@ -49,6 +55,7 @@ void remove_links(void);
 // By a call that the naive supervisor does not ask about: to prepare what it would refuse.
 int open_unasked(const char* path, unsigned flags);
 void open_canaries(void);
+void open_pipe(void);
 int heard(void);  // how much the canaries have heard since the last call
 
 // The arguments of calls live here, in memory that both threads write.

@@ -27,6 +27,13 @@ stressed() {
     --mount "type=bind,src=$ROOT/models,dst=/models,options=rbind:ro" "${options[@]}" -- /bin/stress "$@"
 }
 
+# end_stress ID CLIENT: what ignores every other signal.
+end_stress() {
+  ctr_ task kill --signal SIGKILL --all "$1" >/dev/null 2>&1 || true
+  wait_until 8 gone "$2" || kill -KILL "$2" 2>/dev/null || true
+  wait "$2" 2>/dev/null || true
+}
+
 # working ID REGEX: a line it says once it is at work.
 working() { wait_for "$1" "$2" && wait_for_phase "$1" load; }
 
@@ -64,3 +71,14 @@ cgroup_of() {
     if [[ $2 == "" && -e $mount$path/cgroup.events ]] || [[ $2 != "" && $mount == */$2 ]]; then echo "$mount$path"; fi
   done < <(cgroup_mounts)
 }
+
+# child_supervisor SHIM: without a process of its own, as there is little time.
+child_supervisor() {
+  local pid name children=()
+  CHILD=
+  read -ra children <"/proc/$1/task/$1/children" || true
+  for pid in "${children[@]}"; do
+    if read -r name 2>/dev/null <"/proc/$pid/comm" && [[ $name == moat-supervisor ]]; then CHILD=$pid; fi
+  done
+}
+child_supervisor_succeeds() { child_supervisor "$1" && [[ $CHILD && $CHILD != "$2" ]]; }

@@ -64,17 +64,6 @@ measured() {
   check "a supervisor has a successor that answers within $ONE_RESTART ms" test "$i" -le "$ONE_RESTART"
 }
 
-# child_supervisor SHIM: without a process of its own, as there is little time.
-child_supervisor() {
-  local pid name children=()
-  CHILD=
-  read -ra children <"/proc/$1/task/$1/children" || true
-  for pid in "${children[@]}"; do
-    if read -r name 2>/dev/null <"/proc/$pid/comm" && [[ $name == moat-supervisor ]]; then CHILD=$pid; fi
-  done
-}
-child_supervisor_succeeds() { child_supervisor "$1" && [[ $CHILD && $CHILD != "$2" ]]; }
-
 # killed_often ID TIMES: below the bound of a crash loop, which is ten in ten seconds.
 killed_often() {
   local i shim killed=

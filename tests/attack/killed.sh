@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # Shim, supervisor and keeper guard each other: whichever of them is killed, alone or with another,
 # while a server attempts what it may not, nothing it attempts succeeds. Without a shim the container
-# ends; the others are replaced.
+# ends; the others are replaced. All three are beyond the promise: what holds even then is shown.
 # shellcheck disable=SC2034  # what one part sets another reads
 set -euo pipefail
 TESTS=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-for part in lib/{common,kernel,apt,build,containerd} e2e/lib/{checks,victims,reports,leftovers,flood}; do
+for part in lib/{common,kernel,apt,build,containerd} e2e/lib/{checks,victims,reports,leftovers,flood} attack/lib/stress; do
   # shellcheck source=/dev/null
   source "$TESTS/$part.sh"
 done
@@ -76,16 +76,57 @@ serving() {
   wait_for "$1" '^listening$' && wait_for_phase "$1" serve
 }
 
-# ends_idle WHO...: the same of one that does not ask anything at that moment.
+# ends_idle WHO...: the same of one that asks nothing, writes nothing, and has no descriptor of the
+# shim's: no broken pipe ends it.
 ends_idle() {
   local id
   id=idle-$(IFS=-; echo "$*")
-  check "$id: the server serves" serving "$id"
+  stressed "$id" --null-io -- idle
+  check "$id: it is in load" wait_for_phase "$id" load
   check "$id: shim, supervisor and keeper are there" wait_until 5 guarded "$id"
+  check "$id: it holds nothing of the shim's" equals "/dev/null /dev/null /dev/null" "$(readlink "/proc/$(<"$RUN_DIR/$id.pid")"/fd/* | paste -sd' ')"
   killed "$id" "$@"
   check "$id: the container is dead within 1 s" dead_within "$id" 1
   kill -CONT "$CONTAINERD_PID"
-  stop_container "$id" "$CTR_PID"
+  end_stress "$id" "$CTR_PID"
+}
+
+# More losses in ten seconds than an accident explains.
+ends_a_crash_loop() {
+  local i shim killed=
+  check "often: the server floods" flooding often "$MOAT" enforce
+  shim=$(shim_of often)
+  for ((i = 0; i < 11; i++)); do
+    wait_until 5 child_supervisor_succeeds "$shim" "$killed" || break
+    killed=$CHILD
+    kill -KILL "$killed"
+  done
+  check "a supervisor that is lost again and again ends the container within 2 s" dead_within often 2
+  check "often: an event says so" contains <(events often 'select(.kind == "health") | .message') 'again and again: the container is killed'
+  check "often: the shim says so" contains "$RUN_DIR/containerd.log" "supervisor is gone.*often"
+  nothing_happened often
+  stop_container often "$CTR_PID"
+}
+
+# all_lost: nobody ends it, which shows who ended the others; who asks is told that there is no such
+# call, and the programs at the cgroup hold. The shim last: the kernel wakes its stopped children.
+all_lost() {
+  local told=$RUN_DIR/w/lost/rootfs/tmp/last net=$RUN_DIR/w/lost.net
+  : >"$net"
+  unshare --net="$net" ip link set lo up
+  stressed lost --null-io --with-ns "network:$net" -- last
+  check "lost: it is in load" wait_for_phase lost load
+  check "lost: shim, supervisor and keeper are there" wait_until 5 guarded lost
+  killed lost keeper supervisor shim
+  sleep 1
+  check "lost: nobody is there to end it" alive "$(<"$RUN_DIR/lost.pid")"
+  : >"$RUN_DIR/w/lost/rootfs/tmp/go"
+  check "lost: it tries" wait_until 5 grep -qs '^end' "$told"
+  check "what asks nobody is refused: registers and programs stay" \
+    equals "create ENOSYS program ENOSYS move ENOSYS send EPERM end" "$(paste -sd' ' "$told")"
+  check "lost: not one effect" nothing changed lost
+  kill -CONT "$CONTAINERD_PID"
+  end_stress lost "$CTR_PID"
 }
 
 # deleted_by_runtime: all of moat is killed, and the daemon does not clean up; only the runtime is told.
@@ -104,6 +145,7 @@ deleted_by_runtime() {
 
 begin_e2e "$@"
 make_image
+stock
 small
 ends shim
 ends shim supervisor
@@ -113,5 +155,7 @@ stays supervisor keeper
 ends_idle shim
 ends_idle shim supervisor
 ends_idle shim keeper
+ends_a_crash_loop
+all_lost
 deleted_by_runtime
 conclude

@@ -15,7 +15,7 @@ SERVERS=${MOAT_SERVERS:-10}
 # From a kill to the first answer after it, milliseconds: of one restart on a machine at work, and of
 # the slowest of many while others restart on its two processors, too.
 ONE_RESTART=100
-ANY_RESTART=300
+ANY_RESTART=1000
 
 health() { events "$1" 'select(.kind == "health") | .message'; }
 restarts_told() { health "$1" | grep -c 'has been started again' || true; }

@@ -57,6 +57,7 @@ template <class V>
 void fields(V& v, Network& m) {
   v("id", m.id);
   v("holds", m.holds);
+  v("names", m.names);
   v("problem", m.problem);
   v("devices", m.devices);
 }
@@ -71,6 +72,7 @@ void fields(V& v, Entered& m) {
   v("id", m.id);
   v("phase", m.phase);
   v("error", m.error);
+  v("cut", m.cut);
 }
 template <class V>
 void fields(V& v, Settle& m) {

@@ -57,7 +57,8 @@ struct Watch {
 struct Network {
   std::string id;
   bool holds = false;   // addresses are decided in the kernel: registers may let them through
-  std::string problem;  // what is missing, or was put back
+  std::string problem;  // what is missing, was put back, or must be known of
+  bool names = false;   // names of Unix sockets are decided in the kernel likewise
   std::vector<std::string>
       devices{};  // policies::line_of() of the nodes a policy's paths stand for
 };
@@ -71,6 +72,7 @@ struct Entered {  // the transition asked for is in force, or failed with `error
   std::string id;
   policies::Phase phase = policies::Phase::Init;
   std::string error;
+  std::vector<std::string> cut;  // connections of an earlier phase that are no more
 };
 
 // All but the supervisor's own decisions follow the phase asked for already: they do from now on,

@@ -18,9 +18,27 @@ Status add_object(const Places& places, Action action, const std::string& object
   return {};
 }
 
-void add_address(const std::string& object, NetworkRules& into) {
+constexpr std::string_view kUnixPrefix = "unix:";
+
+// Where a workload can write, or can make a name mean something else.
+Status check_place(const Places& places, const UnixRule& rule) {
+  if (auto ok = check_unix_place(rule, "/proc"); !ok) return ok;
+  for (const auto* changeable : {&places.scratch(), &places.models()})
+    for (const std::string& place : *changeable)
+      if (auto ok = check_unix_place(rule, place); !ok) return ok;
+  return {};
+}
+
+Status add_address(const Places& places, const std::string& object, NetworkRules& into) {
   into.addresses.push_back(object);
   if (const auto rule = address_rule(object)) into.reachable.push_back(*rule);
+  if (!object.starts_with(kUnixPrefix)) return {};
+  const std::string_view name = std::string_view(object).substr(kUnixPrefix.size());
+  const auto rule = unix_rule(name.starts_with('@') ? std::string(name) : places.absolute(name));
+  if (!rule) return {};
+  if (auto ok = check_place(places, *rule); !ok) return ok;
+  into.unix_names.push_back(*rule);
+  return {};
 }
 
 Status add_network(const Places& places, const ActionRule& rule, NetworkRules& into) {
@@ -32,15 +50,15 @@ Status add_network(const Places& places, const ActionRule& rule, NetworkRules& i
       into.listen = true;
     else if (object == kAnyUnix)
       into.any_unix = true;
-    else
-      add_address(object, into);
+    else if (auto ok = add_address(places, object, into); !ok)
+      return ok;
   }
   for (const std::string& object : rule.quiet) {
     if (auto ok = check_object(Action::NetworkAccess, object, true); !ok) return ok;
     if (object == "@resolver")
       into.quiet_resolver = true;
     else if (object.starts_with("unix:/"))
-      into.quiet_unix.add(places.absolute(std::string_view(object).substr(5)));
+      into.quiet_unix.add(places.absolute(std::string_view(object).substr(kUnixPrefix.size())));
   }
   return {};
 }

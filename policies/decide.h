@@ -36,6 +36,7 @@ struct CallFacts {
   // Programs of the kernel's (network_program.h) decide on addresses: what registers let through
   // there is not allowed yet.
   bool kernel_holds = false;
+  bool kernel_names_unix = false;  // the same of the names of Unix sockets
   Target target = Target::Other;
   bool unreadable = false;  // an argument that should be there could not be read: refused
 };

@@ -89,15 +89,24 @@ Decision decide_inet(const NetworkRules& network, const CallFacts& facts, Object
                 network.quiet_resolver && looks_like_resolver(type), EACCES);
 }
 
+// Some Unix sockets, told apart by their names.
+bool names_are_held(const NetworkRules& network, const CallFacts& facts) {
+  return facts.kernel_names_unix && !network.unix_names.empty();
+}
+
+// A datagram names its receiver in memory, where registers cannot hold it; so does SOCK_RAW, which
+// is one here. The programs hold it where they read names.
+bool may_send_to_names(const NetworkRules& network, const CallFacts& facts) {
+  return network.any || network.any_unix || names_are_held(network, facts);
+}
+
 Decision decide_socket(const NetworkRules& network, const CallFacts& facts) {
   const std::uint32_t domain = low(facts.args[0]);
   const std::uint32_t type = low(facts.args[1]);
   Object object{ObjectType::Socket, domain_name(domain) + " " + type_name(type)};
   switch (domain) {
     case AF_UNIX:
-      // A datagram names its receiver in memory, where nobody can hold it; so does SOCK_RAW, which
-      // is one here.
-      return verdict(network.any || network.any_unix || has_one_peer(type), Action::NetworkAccess,
+      return verdict(may_send_to_names(network, facts) || has_one_peer(type), Action::NetworkAccess,
                      std::move(object));
     case AF_INET:
     case AF_INET6:
@@ -112,7 +121,7 @@ Decision decide_socket(const NetworkRules& network, const CallFacts& facts) {
 // A pair can do without its peer: each end sends to any name.
 Decision decide_pair(const NetworkRules& network, const CallFacts& facts) {
   const std::uint32_t type = low(facts.args[1]);
-  return verdict(network.any || network.any_unix || has_one_peer(type), Action::NetworkAccess,
+  return verdict(may_send_to_names(network, facts) || has_one_peer(type), Action::NetworkAccess,
                  {ObjectType::Socket, domain_name(low(facts.args[0])) + " " + type_name(type)});
 }
 
@@ -125,13 +134,15 @@ bool is_quiet_address(const NetworkRules& network, std::string_view address) {
 // A claim of the wrong kind only gets the claimant refused, here or by the kernel.
 bool left_to_kernel(const NetworkRules& network, const CallFacts& facts) {
   if (!facts.kernel_holds || !facts.claimed_address) return false;
-  return facts.claimed_address->starts_with(kUnixPrefix) ? network.any_unix
-                                                         : !network.reachable.empty();
+  return facts.claimed_address->starts_with(kUnixPrefix)
+             ? network.any_unix || names_are_held(network, facts)
+             : !network.reachable.empty();
 }
 
 // Whatever the address is: nothing of it is left to be read.
 bool left_unread(const NetworkRules& network, const CallFacts& facts) {
-  return facts.kernel_holds && network.any_unix && !network.reachable.empty();
+  return facts.kernel_holds && !network.reachable.empty() &&
+         (network.any_unix || names_are_held(network, facts));
 }
 
 Decision decide_egress(const NetworkRules& network, const CallFacts& facts) {

@@ -14,7 +14,8 @@ constexpr std::uint8_t kResult = BPF_REG_0, kTemp = BPF_REG_1, kType = BPF_REG_2
                        kMajor = BPF_REG_3, kMinor = BPF_REG_4, kContext = BPF_REG_6,
                        kPhase = BPF_REG_7, kState = BPF_REG_8, kFrame = BPF_REG_10;
 
-constexpr std::int16_t kRecord = -static_cast<std::int16_t>(sizeof(NetworkRecord));
+constexpr std::size_t kRecordSize = size_of_record(NetworkHook::Device);
+constexpr std::int16_t kRecord = -static_cast<std::int16_t>(kRecordSize);
 
 constexpr std::int16_t in_record(std::size_t member) {
   return static_cast<std::int16_t>(kRecord + static_cast<std::int16_t>(member));
@@ -141,7 +142,7 @@ void Writer::end() {
   out_.ring(BPF_REG_1);
   out_.move(BPF_REG_2, kFrame);
   out_.add(BPF_REG_2, kRecord);
-  out_.set(BPF_REG_3, sizeof(NetworkRecord));
+  out_.set(BPF_REG_3, kRecordSize);
   out_.set(BPF_REG_4, 0);
   out_.call(BPF_FUNC_ringbuf_output);
   out_.jump_if(kResult, 0, done);
@@ -164,11 +165,11 @@ Result<std::vector<NetworkProgram>> device_programs(const Policy& policy, Mode m
   if (mode == Mode::Off || everything) return programs;
   const bool audit = mode != Mode::Enforce;
   KernelCode code = Writer(audit, true).write(policy, nodes);
-  KernelCode older = Writer(audit, false).write(policy, nodes);
-  if (code.empty() || older.empty())
+  KernelCode plain = Writer(audit, false).write(policy, nodes);
+  if (code.empty() || plain.empty())
     return fail(Code::ResourceExhausted,
                 "device.access lists more devices than the kernel takes in one program");
-  programs.push_back({NetworkHook::Device, std::move(code), std::move(older)});
+  programs.push_back({NetworkHook::Device, std::move(code), std::move(plain)});
   return programs;
 }
 

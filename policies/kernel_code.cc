@@ -80,8 +80,15 @@ void Assembler::jump_unless(std::uint8_t left, std::uint32_t value, Label label)
   to_label(label);
   emit(BPF_JMP32 | BPF_JNE | BPF_K, left, 0, 0, static_cast<std::int32_t>(value));
 }
+void Assembler::jump_if_above(std::uint8_t left, std::int32_t value, Label label) {
+  to_label(label);
+  emit(BPF_JMP | BPF_JGT | BPF_K, left, 0, 0, value);
+}
 void Assembler::call(bpf_func_id function) {
   emit(BPF_JMP | BPF_CALL, 0, 0, 0, function);
+}
+void Assembler::call_kernel(std::uint32_t function) {
+  emit(BPF_JMP | BPF_CALL, 0, BPF_PSEUDO_KFUNC_CALL, 0, static_cast<std::int32_t>(function));
 }
 void Assembler::exit() {
   emit(BPF_JMP | BPF_EXIT, 0, 0, 0, 0);

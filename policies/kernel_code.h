@@ -39,7 +39,9 @@ class Assembler {
   void jump_if_equal(std::uint8_t left, std::uint8_t right, Label label);  // 64 bits wide
   void jump_if(std::uint8_t left, std::int32_t value, Label label);        // 64 bits, equal
   void jump_unless(std::uint8_t left, std::uint32_t value, Label label);   // 32 bits wide
+  void jump_if_above(std::uint8_t left, std::int32_t value, Label label);  // 64 bits, unsigned
   void call(bpf_func_id function);
+  void call_kernel(std::uint32_t function);  // one of its own, by its number in the kernel's BTF
   void exit();
 
   // Empty when a jump is too long for its 16 bits.

@@ -3,7 +3,10 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
+#include <optional>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -17,9 +20,12 @@ enum class NetworkHook : std::uint32_t {
   Connect6,
   Send4,
   Send6,
-  Egress,       // packets: of UDP sockets connected earlier, of raw sockets
-  UnixConnect,  // Linux 6.7: the family, without the path
+  Egress,       // packets: of UDP sockets connected earlier, of raw sockets, TCP's first
+  UnixConnect,  // Linux 6.7
   UnixSend,
+  Bind4,
+  Bind6,
+  Create,  // of sockets: their kind
   Device,  // device_program.h
 };
 
@@ -33,6 +39,7 @@ struct HookKind {
   }
 };
 const HookKind& kind_of(NetworkHook hook);
+std::span<const HookKind> network_hooks();  // in the order of their numbers
 
 // One map value: the shim writes it, the programs read it.
 struct NetworkState {
@@ -51,30 +58,48 @@ struct NetworkRecord {
   std::uint32_t phase = 0;     // phase_word()
   std::uint32_t hook = 0;
   std::uint32_t family = 0;  // AF_INET also for what was v4-mapped
-  std::uint32_t port = 0;    // network order
+  std::uint32_t port = 0;    // network order; Create: the socket's type
   std::array<std::uint32_t, 4> ip{};
   std::uint32_t protocol = 0;
-  std::uint32_t unused = 0;
+  std::uint32_t length = 0;  // of `name`
   std::array<char, 16> comm{};
+  std::array<char, 112> name{};  // a Unix socket's sun_path, with room to look past its end
 };
-static_assert(sizeof(NetworkRecord) == 64);
+static_assert(sizeof(NetworkRecord) == 176 && offsetof(NetworkRecord, name) == 64);
 
-std::string address_text(const NetworkRecord& record);  // "10.0.0.1:443", "[::1]:80", "unix:"
+// The others leave the name out.
+constexpr std::size_t size_of_record(NetworkHook hook) {
+  const bool named = hook == NetworkHook::UnixConnect || hook == NetworkHook::UnixSend;
+  return named ? sizeof(NetworkRecord) : offsetof(NetworkRecord, name);
+}
+
+// "10.0.0.1:443", "[::1]:80", "unix:/run/x.sock", "unix:@name", "AF_INET type 3 protocol 1"
+std::string address_text(const NetworkRecord& record);
+
+// Where this kernel keeps the name that a program on Unix sockets is asked about.
+struct KernelNames {
+  std::uint32_t view = 0;  // bpf_cast_to_kern_ctx
+  std::int16_t address_at = 0, length_at = 0;
+};
 
 struct NetworkProgram {
   NetworkHook hook;
   KernelCode code;
-  KernelCode older{};  // for kernels that refuse `code`: says less of the caller. Empty: none
+  KernelCode plain{};  // for a kernel that does not take it, and says less; empty: there is none
+  bool named = false;  // it looks at the names of Unix sockets, which `plain` does not
 };
 
 // None when there is nothing to hold: mode off, or every phase may reach everything. In `audit` the
 // programs report and allow. Fails when the lists are too long for a program.
-Result<std::vector<NetworkProgram>> network_programs(const Policy& policy, Mode mode);
+// Without `names` Unix sockets are all or none.
+Result<std::vector<NetworkProgram>> network_programs(const Policy& policy, Mode mode,
+                                                     std::optional<KernelNames> names = {});
 
 // Some phase tells addresses apart, so that registers must let through what the programs decide;
-// and one of these does not allow all Unix sockets, so that those must be held as well.
+// one of these does not allow all Unix sockets, so that those must be held as well; or names some.
 bool tells_addresses_apart(const Policy& policy);
 bool must_hold_unix(const Policy& policy);
+bool names_unix(const Policy& policy);
 // Every phase names addresses and allows all Unix sockets, or allows everything: then the programs
 // alone can decide, and nobody need be asked where a call connects or sends to.
 bool leaves_addresses_to_programs(const Policy& policy);

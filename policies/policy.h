@@ -9,6 +9,7 @@
 
 #include "policies/address.h"
 #include "policies/document.h"
+#include "policies/unix_name.h"
 
 namespace moat::policies {
 
@@ -43,6 +44,7 @@ struct NetworkRules {
   bool any_unix = false;               // "unix:*": every Unix socket
   std::vector<std::string> addresses;  // as stated
   std::vector<AddressRule> reachable;  // those of them that the kernel can tell apart
+  std::vector<UnixRule> unix_names;    // likewise
   bool quiet_resolver = false;         // "@resolver" refused without a violation
   PathSet quiet_unix;                  // "unix:/path" refused without a violation
 };

@@ -84,6 +84,7 @@ int main(int argc, char** argv) {
   if (role == "transition") return moat::shim::transition_main(argc, argv);
   if (role == "probes") return moat::shim::probes_main();
   if (role == "settle") return moat::shim::settle_main(argc, argv);
+  if (role == "cut") return moat::shim::cut_main(argc, argv);
   if (role == "mount" && argc == 3) return moat::shim::mount_main(argv[2]);
   if (role == "unmount" && argc == 3) return moat::shim::unmount_main(argv[2]);
   return moat::shim::shim_main({argv + (argc > 0 ? 1 : 0), argv + argc});

@@ -68,8 +68,14 @@ void note_addresses(const Node& phase, std::vector<Finding>& findings) {
   for (const Node& object : list->items) {
     if (object.text == "*" || object.text == "+" || object.text.starts_with('@')) continue;
     if (object.text == policies::kAnyUnix || policies::address_rule(object.text)) continue;
-    const char* why = object.text.starts_with("unix:")
-                          ? "Unix sockets are told apart as a class only (unix:*)"
+    constexpr std::string_view kUnix = "unix:";
+    const bool is_unix = object.text.starts_with(kUnix);
+    const bool home = is_unix && object.text.starts_with("unix:~");  // "~" has a path of its own
+    if (is_unix &&
+        (home || policies::unix_rule(std::string_view(object.text).substr(kUnix.size()))))
+      continue;
+    const char* why = is_unix
+                          ? "a Unix socket is named exactly, or by its folder (unix:/run/app/**)"
                           : "the kernel knows no names; state the addresses it stands for";
     findings.push_back(at(object, Severity::Note,
                           fmt::format("'{}' is refused in {} all the same: {}",

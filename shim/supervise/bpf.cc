@@ -13,8 +13,6 @@ namespace moat::shim::bpf {
 
 namespace {
 
-using policies::NetworkProgram;
-
 int call(bpf_cmd command, bpf_attr& attributes) {
   return static_cast<int>(::syscall(SYS_bpf, command, &attributes, sizeof attributes));
 }
@@ -72,17 +70,16 @@ Result<UniqueFd> make_ring(std::size_t bytes) {
   return make_map(attributes, "moat_ring");
 }
 
-namespace {
-
-Result<UniqueFd> load_code(const policies::HookKind& kind, policies::KernelCode code, int state,
-                           int ring) {
+Result<UniqueFd> load(const policies::HookKind& kind, policies::KernelCode code, int state,
+                      int ring) {
   link(code, state, ring);
   bpf_attr attributes{};
   attributes.prog_type = kind.program_type;
   attributes.expected_attach_type = kind.attach_type;
   attributes.insns = pointer(code.data());
   attributes.insn_cnt = static_cast<std::uint32_t>(code.size());
-  attributes.license = pointer("");
+  // What reads the kernel's own structures must say that it may be shared under its licence.
+  attributes.license = pointer(kind.is_unix() ? "Dual BSD/GPL" : "");
   name_it(attributes.prog_name, kind.name);
   UniqueFd loaded(call(BPF_PROG_LOAD, attributes));
   if (loaded.valid()) return loaded;
@@ -90,15 +87,6 @@ Result<UniqueFd> load_code(const policies::HookKind& kind, policies::KernelCode 
   auto failed = fail_errno(err, "BPF program " + std::string(kind.name));
   if (err == EACCES || err == EINVAL) failed.value().what += ": " + reason(attributes);
   return failed;
-}
-
-}  // namespace
-
-Result<UniqueFd> load(const NetworkProgram& program, int state, int ring) {
-  const policies::HookKind& kind = policies::kind_of(program.hook);
-  auto loaded = load_code(kind, program.code, state, ring);
-  if (loaded || program.older.empty()) return loaded;
-  return load_code(kind, program.older, state, ring);
 }
 
 Result<std::uint32_t> id_of(int program) {

@@ -13,7 +13,8 @@ Result<UniqueFd> make_state();                  // one policies::NetworkState, t
 Result<UniqueFd> make_ring(std::size_t bytes);  // a power of two of pages
 
 // The error of a program that the kernel does not take ends with the verifier's reason.
-Result<UniqueFd> load(const policies::NetworkProgram& program, int state, int ring);
+Result<UniqueFd> load(const policies::HookKind& kind, policies::KernelCode code, int state,
+                      int ring);
 Result<std::uint32_t> id_of(int program);
 
 // Of the kind that needs no holder: it stays until the cgroup is removed. `cgroup`: its folder.

@@ -66,15 +66,17 @@ std::vector<Row> rows_of(std::string_view table) {
   return rows;
 }
 
-// As the kernel's programs would have it.
-policies::NetworkRecord record_of(const End& end, bool v6) {
+}  // namespace
+
+policies::NetworkRecord remote_record(const std::array<std::uint32_t, 4>& ip, std::uint16_t port,
+                                      bool v6) {
   policies::NetworkRecord record;
   record.family = v6 ? AF_INET6 : AF_INET;
-  record.port = htons(end.port);
-  record.ip = end.ip;
-  if (v6 && end.ip[0] == 0 && end.ip[1] == 0 && end.ip[2] == htonl(0xffff)) {
+  record.port = htons(port);
+  record.ip = ip;
+  if (v6 && ip[0] == 0 && ip[1] == 0 && ip[2] == htonl(0xffff)) {
     record.family = AF_INET;
-    record.ip = {end.ip[3]};
+    record.ip = {ip[3]};
   }
   return record;
 }
@@ -104,8 +106,6 @@ void add_sockets(pid_t pid, std::size_t& left, std::set<std::uint64_t>& inodes) 
   }
 }
 
-}  // namespace
-
 std::vector<Connection> outgoing(std::string_view table, bool v6,
                                  const policies::NetworkRules& network) {
   const std::vector<Row> rows = rows_of(table);
@@ -115,7 +115,7 @@ std::vector<Connection> outgoing(std::string_view table, bool v6,
   std::vector<Connection> connections;
   for (const Row& row : rows) {
     if (row.state != kEstablished || served.contains(row.local.port)) continue;
-    const policies::NetworkRecord record = record_of(row.remote, v6);
+    const policies::NetworkRecord record = remote_record(row.remote.ip, row.remote.port, v6);
     if (!is_allowed(network, record))
       connections.push_back({policies::address_text(record), row.inode});
   }

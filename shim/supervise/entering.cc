@@ -8,6 +8,7 @@
 #include "shim/supervise/carried.h"
 #include "shim/supervise/guarded_container.h"
 #include "shim/supervise/marks.h"
+#include "shim/supervise/unix_paths.h"
 
 namespace moat::shim {
 
@@ -24,15 +25,15 @@ constexpr std::chrono::milliseconds kLookDeadline{4000};    // with the look at 
 constexpr auto kProgram = "containerd-shim-moat-v2";
 constexpr std::size_t kMaxTold = 512;  // sessions that a command line names
 
-Status outcome_of(const Result<oci::RunResult>& run, const char* late) {
+}  // namespace
+
+Status GuardedContainer::outcome_of(const Result<oci::RunResult>& run, const char* late) {
   if (!run) return fail(Error(run.error()));
   if (run->timed_out) return fail(Code::DeadlineExceeded, late);
   if (run->exit.status == 0) return {};
   if (!run->output.empty()) return fail(Code::FailedPrecondition, run->output);
   return fail(Code::Internal, "the helper ended with " + std::to_string(run->exit.status));
 }
-
-}  // namespace
 
 // A role of our own binary, in a process of its own.
 void GuardedContainer::run_role(std::vector<std::string> arguments,
@@ -52,7 +53,9 @@ void GuardedContainer::run_role(std::vector<std::string> arguments,
 void GuardedContainer::enter(Phase phase) {
   if (loading_) return;  // asked for by two supervisors
   const bool flips = phase == Phase::Load && plan_.mode == policies::Mode::Enforce;
-  loading_ = flips;
+  const bool cuts = must_cut(phase);
+  const auto cut = std::make_shared<std::vector<std::string>>();
+  loading_ = flips || cuts;
   std::vector<Step> steps;
   if (flips) steps.push_back(readonly_step());
   steps.push_back(marks_step(phase));
@@ -61,10 +64,11 @@ void GuardedContainer::enter(Phase phase) {
     steps.push_back(decisions_step(phase));
     steps.push_back(settled_step());
   }
-  perform(std::move(steps), [this, alive = alive_, phase](const Status& status) {
+  if (cuts) steps.push_back(cut_step(phase, cut));  // last: it cannot be undone
+  perform(std::move(steps), [this, alive = alive_, phase, cut](const Status& status) {
     if (!*alive) return;
     loading_ = false;
-    entered(phase, status);
+    entered(phase, status, std::move(*cut));
   });
 }
 
@@ -93,6 +97,7 @@ Step GuardedContainer::readonly_step() {
 void GuardedContainer::turn_readonly(Step::Done done) {
   std::vector<std::string> arguments{"transition"};
   if (plan_.keep_proc) arguments.emplace_back("--keep-proc");
+  for (const std::string& name : unix_paths(*plan_.policy)) arguments.push_back(kUnixPath + name);
   arguments.insert(arguments.end(), plan_.islands.begin(), plan_.islands.end());
   run_role(std::move(arguments), kFlipDeadline, [done = std::move(done)](const auto& run) {
     done(outcome_of(run, "the read-only flip did not end in time"));
@@ -191,17 +196,16 @@ void GuardedContainer::tell_carried() {
   });
 }
 
-void GuardedContainer::entered(Phase phase, const Status& status) {
+void GuardedContainer::entered(Phase phase, const Status& status, std::vector<std::string> cut) {
   if (status) {
     phase_ = phase;
     phase_since_ = oci::monotonic_ms();
   }
-  hooks::Entered message{id(), phase, {}};
+  hooks::Entered message{id(), phase, {}, std::move(cut)};
   if (!status) message.error = status.error().what;
   if (message.error.empty() && !status) message.error = "failed without a reason";
   (void)link_.send(message);
-  if (!status || phase != Phase::Load) return;
-  if (plan_.mode != policies::Mode::Enforce) tell_carried();
+  if (status && phase == Phase::Load && plan_.mode != policies::Mode::Enforce) tell_carried();
   if (std::exchange(mounts_changed_, false)) hold_mounts();
 }
 

@@ -6,6 +6,7 @@
 #include "shim/log.h"
 #include "shim/supervise/device_nodes.h"
 #include "shim/supervise/marks.h"
+#include "shim/supervise/unix_paths.h"
 
 namespace moat::shim {
 
@@ -93,6 +94,9 @@ Status GuardedContainer::created(pid_t init) {
   init_start_ = oci::start_time_of(init);
   ending_ = Ending::of(init);
   order(KeeperOrder::Kind::Container, 0, ending_.raw());
+  for (std::string& note : plan_.notes)
+    (void)link_.send(hooks::Network{id(), false, std::move(note)});
+  plan_.notes.clear();
   if (plan_.mode == policies::Mode::Enforce && !plan_.readonly) {
     const Status kept =
         lost("read-only mounts", "writes outside the declared places fail", plan_.readonly.error());
@@ -217,10 +221,15 @@ Status GuardedContainer::hold_network() {
   const bool unix_held =
       plan_.mode != policies::Mode::Enforce || !plan_.hold_unix || network_->holds_unix();
   network_word_.holds = plan_.apart && unix_held;
+  network_word_.names = network_word_.holds && network_->names_unix();
   if (plan_.apart && !network_word_.holds)
     network_word_.problem =
         "addresses that the policy names are refused: this kernel cannot hold Unix sockets, which "
         "would be let through with them (Linux 6.7; or allow unix:*)";
+  else if (plan_.names_unix && !network_word_.names)
+    network_word_.problem =
+        "Unix sockets that the policy names are refused: this kernel does not let a program read "
+        "their names (Linux 6.7 with BTF; or allow unix:*)";
   tell_network();
   return {};
 }

@@ -41,10 +41,12 @@ struct GuardedPlan {
   std::array<bool, policies::kPhases.size()> asks_opens{};  // by phase
   std::string gated_calls;  // that `load` does not let through: must have ended when it begins
   bool apart = false;       // the policy tells addresses apart,
-  bool hold_unix = false;   // and needs Unix sockets to be held for it
+  bool hold_unix = false;   // needs Unix sockets to be held for it,
+  bool names_unix = false;  // names some of them
   bool unasked = false;  // the filter leaves addresses to the programs: nothing runs without them
   std::optional<policies::Policy> policy;
   std::vector<std::string> devices;  // linux.devices: where nodes are, beside /dev
+  std::vector<std::string> notes;    // of its mounts, for the supervisor to tell
 };
 
 struct GuardedParts {
@@ -111,6 +113,7 @@ class GuardedContainer : public Guarded {
   // entering.cc
   using OnRun = std::function<void(const Result<oci::RunResult>&)>;
   void run_role(std::vector<std::string> arguments, std::chrono::milliseconds deadline, OnRun done);
+  static Status outcome_of(const Result<oci::RunResult>& run, const char* late);
   Step readonly_step();
   Step marks_step(policies::Phase phase);
   Step network_step(policies::Phase phase);
@@ -120,11 +123,15 @@ class GuardedContainer : public Guarded {
   Status mark_for(policies::Phase phase);
   void look_back(std::chrono::milliseconds patience, std::function<void(Result<std::string>)> done);
   void tell_carried();
-  void entered(policies::Phase phase, const Status& status);
+  void entered(policies::Phase phase, const Status& status, std::vector<std::string> cut);
   void watch_mounts();
   void mounts_changed(const MountChanges& changes);
   void hold_mounts();
   Status mark_new();
+  // cutting.cc
+  using Cut = std::shared_ptr<std::vector<std::string>>;
+  [[nodiscard]] bool must_cut(policies::Phase phase) const;
+  Step cut_step(policies::Phase phase, Cut cut);
 
   oci::Loop& loop_;
   Reaper& reaper_;

@@ -19,7 +19,7 @@ struct MountEntry {
   std::string point;  // as seen in the container, unescaped
   std::string fstype;
   bool readonly = false;
-  std::string device{}, root{};  // which file system, and which folder of it
+  std::string device{}, root{};  // which file system ("0:45"), and which folder of it
   bool noexec = false;
   std::string source{};  // as the kernel was told: a device, "tmpfs", "overlay"
 };

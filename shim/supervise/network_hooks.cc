@@ -14,8 +14,7 @@ using policies::NetworkProgram;
 
 namespace {
 
-constexpr std::size_t kRingBytes = 64U << 10;  // some 900 records
-constexpr auto kSessions = "moat-session";
+constexpr std::size_t kRingBytes = 64U << 10;  // some 900 records; of Unix sockets 350
 
 bool is_unix(const NetworkProgram& program) {
   return policies::kind_of(program.hook).is_unix();
@@ -37,15 +36,19 @@ Result<std::unique_ptr<NetworkHooks>> NetworkHooks::attach(
   if (!ring) return fail(std::move(ring.error()));
   auto state = SharedState::of(state_map->raw(), true);
   if (!state) return fail(std::move(state.error()));
-  std::unique_ptr<NetworkHooks> self(new NetworkHooks(std::move(*cgroup), std::move(*state_map),
-                                                      std::move(*ring), std::move(*state)));
-  self->holds_unix_ = std::ranges::any_of(programs, is_unix);
+  std::unique_ptr<NetworkHooks> self(new NetworkHooks(
+      folder, std::move(*cgroup), std::move(*state_map), std::move(*ring), std::move(*state)));
+  self->holds_unix_ = self->names_unix_ = std::ranges::any_of(programs, is_unix);
   self->holds_devices_ = std::ranges::any_of(programs, is_device);
   for (const NetworkProgram& program : programs) {
     auto added = self->add(program);
     if (added) continue;
-    if (is_unix(program) || is_device(program)) {
-      (is_unix(program) ? self->holds_unix_ : self->holds_devices_) = false;
+    if (is_device(program)) {
+      self->holds_devices_ = false;
+      continue;
+    }
+    if (is_unix(program)) {
+      self->holds_unix_ = self->names_unix_ = false;
       continue;
     }
     self->remove_all();
@@ -64,20 +67,30 @@ Status NetworkHooks::usable(const std::vector<NetworkProgram>& programs) {
   if (!ring) return fail(Error(ring.error()));
   for (const NetworkProgram& program : programs) {
     if (is_unix(program)) continue;
-    if (auto loaded = bpf::load(program, state->raw(), ring->raw()); !loaded)
+    const policies::HookKind& kind = policies::kind_of(program.hook);
+    if (auto loaded = bpf::load(kind, program.code, state->raw(), ring->raw()); !loaded)
       return fail(std::move(loaded.error()));
   }
   return {};
 }
 
 Status NetworkHooks::add(const NetworkProgram& program) {
-  auto loaded = bpf::load(program, state_map_.raw(), ring_.raw());
+  const policies::HookKind& kind = policies::kind_of(program.hook);
+  auto added = add(kind, program.code);
+  const bool plain = !added && !program.plain.empty();
+  if (plain) added = add(kind, program.plain);
+  if (is_unix(program) && (plain || !program.named)) names_unix_ = false;
+  return added;
+}
+
+Status NetworkHooks::add(const policies::HookKind& kind, const policies::KernelCode& code) {
+  auto loaded = bpf::load(kind, code, state_map_.raw(), ring_.raw());
   if (!loaded) return fail(std::move(loaded.error()));
   const auto id = bpf::id_of(loaded->raw());
   if (!id) return fail(Error(id.error()));
-  const std::uint32_t type = policies::kind_of(program.hook).attach_type;
-  if (auto attached = bpf::attach(cgroup_.raw(), loaded->raw(), type); !attached) return attached;
-  hooks_.push_back({program.hook, std::move(*loaded), *id});
+  if (auto attached = bpf::attach(cgroup_.raw(), loaded->raw(), kind.attach_type); !attached)
+    return attached;
+  hooks_.push_back({kind.hook, std::move(*loaded), *id});
   return {};
 }
 

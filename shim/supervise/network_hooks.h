@@ -11,11 +11,13 @@
 
 namespace moat::shim {
 
+inline constexpr auto kSessions = "moat-session";  // the cgroup below a container's, for execs
+
 class NetworkHooks {
  public:
   // `folder`: of the container's own version 2 cgroup. Nothing is allowed until the first enter().
-  // Programs for Unix sockets may be missing (before Linux 6.7), and those for devices; the others
-  // not.
+  // Programs for Unix sockets may be missing (before Linux 6.7) or unable to tell one from another,
+  // and those for devices missing; the others not.
   static Result<std::unique_ptr<NetworkHooks>> attach(
       const std::string& folder, const std::vector<policies::NetworkProgram>& programs);
 
@@ -33,7 +35,9 @@ class NetworkHooks {
   Status admit(pid_t session);
 
   [[nodiscard]] bool holds_unix() const { return holds_unix_; }
+  [[nodiscard]] bool names_unix() const { return names_unix_; }
   [[nodiscard]] bool holds_devices() const { return holds_devices_; }
+  [[nodiscard]] const std::string& folder() const { return folder_; }
   [[nodiscard]] int state() const { return state_map_.raw(); }
   [[nodiscard]] int ring() const { return ring_.raw(); }
 
@@ -43,18 +47,22 @@ class NetworkHooks {
     UniqueFd program;
     std::uint32_t id = 0;
   };
-  NetworkHooks(UniqueFd cgroup, UniqueFd state_map, UniqueFd ring, SharedState state)
-      : cgroup_(std::move(cgroup)),
+  NetworkHooks(std::string folder, UniqueFd cgroup, UniqueFd state_map, UniqueFd ring,
+               SharedState state)
+      : folder_(std::move(folder)),
+        cgroup_(std::move(cgroup)),
         state_map_(std::move(state_map)),
         ring_(std::move(ring)),
         state_(std::move(state)) {}
   Status add(const policies::NetworkProgram& program);
+  Status add(const policies::HookKind& kind, const policies::KernelCode& code);
   void remove_all();
 
+  std::string folder_;
   UniqueFd cgroup_, state_map_, ring_;
   SharedState state_;
   std::vector<Hook> hooks_;
-  bool holds_unix_ = false, holds_devices_ = false;
+  bool holds_unix_ = false, names_unix_ = false, holds_devices_ = false;
 };
 
 // The version 2 cgroup that is the container's alone; an error says why there is none.

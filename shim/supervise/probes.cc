@@ -12,10 +12,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <optional>
 #include <string>
 
 #include "oci/fd.h"
@@ -23,6 +25,8 @@
 #include "policies/device_program.h"
 #include "policies/network_program.h"
 #include "shim/supervise/bpf.h"
+#include "shim/supervise/cut_probe.h"
+#include "shim/supervise/kernel_names.h"
 #include "shim/supervise/readonly_probe.h"
 #include "shim/supervise/roles.h"
 
@@ -121,15 +125,22 @@ Status try_tracee() {
 
 using Programs = std::vector<policies::NetworkProgram>;
 
-Result<Programs> shipped(bool of_devices) {
+Result<policies::Policy> shipped() {
   return policies::builtin_document("builtin/python")
       .and_then(
-          [](const policies::Document& document) { return policies::Policy::bind(document, {}); })
-      .and_then([&](const policies::Policy& policy) {
-        const policies::DeviceNode null{"/dev/null", false, 1, 3};
-        return of_devices ? policies::device_programs(policy, policies::Mode::Enforce, {null})
-                          : policies::network_programs(policy, policies::Mode::Enforce);
-      });
+          [](const policies::Document& document) { return policies::Policy::bind(document, {}); });
+}
+
+Result<Programs> of_network(std::optional<policies::KernelNames> names = {}) {
+  return shipped().and_then([&](const policies::Policy& policy) {
+    return policies::network_programs(policy, policies::Mode::Enforce, names);
+  });
+}
+
+Result<Programs> of_devices() {
+  return shipped().and_then([](const policies::Policy& policy) {
+    return policies::device_programs(policy, policies::Mode::Enforce, {{"/dev/null", false, 1, 3}});
+  });
 }
 
 // The very programs that would hold a container, at no cgroup.
@@ -140,23 +151,39 @@ Status load_programs(const Result<Programs>& programs, bool of_unix) {
   const auto ring = bpf::make_ring(static_cast<std::size_t>(::sysconf(_SC_PAGESIZE)));
   if (!ring) return fail(Error(ring.error()));
   for (const policies::NetworkProgram& program : *programs) {
-    if (policies::kind_of(program.hook).is_unix() != of_unix) continue;
-    if (auto loaded = bpf::load(program, state->raw(), ring->raw()); !loaded)
-      return fail(std::move(loaded.error()));
+    const policies::HookKind& kind = policies::kind_of(program.hook);
+    if (kind.is_unix() != of_unix) continue;
+    auto loaded = bpf::load(kind, program.code, state->raw(), ring->raw());
+    if (!loaded && !program.named && !program.plain.empty())
+      loaded = bpf::load(kind, program.plain, state->raw(), ring->raw());
+    if (!loaded) return fail(std::move(loaded.error()));
   }
   return {};
 }
 
 Status try_cgroup_bpf() {
-  return load_programs(shipped(false), false);
+  return load_programs(of_network(), false);
 }
 
 Status try_unix_bpf() {
-  return load_programs(shipped(false), true);
+  return load_programs(of_network(), true);
 }
 
 Status try_device_bpf() {
-  return load_programs(shipped(true), false);
+  return load_programs(of_devices(), false);
+}
+
+Status try_cutting() {
+  return expect(status_of(start_child([] {
+                  const Status cut = cut_own_connection();
+                  return cut ? 0 : std::max(cut.error().err, 1);
+                })),
+                "ending a connection (INET_DIAG_DESTROY)");
+}
+
+Status try_unix_names() {
+  const auto names = kernel_names();
+  return names ? load_programs(of_network(*names), true) : fail(Error(names.error()));
 }
 
 constexpr std::array kProbes{
@@ -172,6 +199,10 @@ constexpr std::array kProbes{
           false, try_unix_bpf},
     Probe{"cgroup BPF on devices", "a device is told by its number, whatever path leads to it",
           false, try_device_bpf},
+    Probe{"ending connections", "connections that a phase does not allow are cut when it begins",
+          false, try_cutting},
+    Probe{"names of Unix sockets", "a phase can name Unix sockets by their paths", false,
+          try_unix_names},
 };
 
 }  // namespace

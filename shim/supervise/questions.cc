@@ -253,6 +253,7 @@ policies::CallFacts Watched::facts(const SyscallRow& row, const seccomp_notif& q
                                    const Claims* claims, const Asker& asker) const {
   policies::CallFacts facts = facts_of(row, question, claims);
   facts.kernel_holds = kernel_holds_ && !asker.own_boundary;  // programs let sessions through
+  facts.kernel_names_unix = kernel_names_unix_ && !asker.own_boundary;
   const auto pid = row.index_of(policies::Arg::Pid);
   if (pid &&
       is_own_number(static_cast<pid_t>(question.pid),

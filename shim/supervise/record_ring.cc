@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cerrno>
 #include <charconv>
+#include <cstddef>
 #include <cstring>
 
 #include "oci/sys.h"
@@ -75,9 +76,11 @@ void RecordRing::drain(std::size_t limit,
     const std::uint32_t word = number<std::uint32_t>(head).load(std::memory_order_acquire);
     if ((word & BPF_RINGBUF_BUSY_BIT) != 0) return;
     const std::uint32_t length = word & ~(BPF_RINGBUF_BUSY_BIT | BPF_RINGBUF_DISCARD_BIT);
-    if ((word & BPF_RINGBUF_DISCARD_BIT) == 0 && length == sizeof(policies::NetworkRecord)) {
+    const bool known = length == sizeof(policies::NetworkRecord) ||
+                       length == offsetof(policies::NetworkRecord, name);
+    if ((word & BPF_RINGBUF_DISCARD_BIT) == 0 && known) {
       policies::NetworkRecord record;
-      std::memcpy(&record, head + BPF_RINGBUF_HDR_SZ, sizeof record);
+      std::memcpy(&record, head + BPF_RINGBUF_HDR_SZ, length);
       take(record);
     }
     at += (length + BPF_RINGBUF_HDR_SZ + 7) & ~std::uint64_t{7};

@@ -24,6 +24,14 @@ std::string comm_of(const NetworkRecord& record) {
   return {record.comm.data(), ::strnlen(record.comm.data(), record.comm.size())};
 }
 
+std::string listed(const std::vector<std::string>& all) {
+  constexpr std::size_t kMostTold = 10;
+  std::string text;
+  for (std::size_t i = 0; i < all.size() && i < kMostTold; ++i) text += " " + all[i];
+  if (all.size() > kMostTold) text += " and " + std::to_string(all.size() - kMostTold) + " more";
+  return text;
+}
+
 }  // namespace
 
 void Watched::network(const hooks::Network& message, std::vector<UniqueFd> fds) {
@@ -34,6 +42,7 @@ void Watched::network(const hooks::Network& message, std::vector<UniqueFd> fds) 
   const Status reading = read_records(std::move(fds));
   if (!reading) health("warning", "refused addresses are not reported: " + reading.error().what);
   kernel_holds_ = message.holds;
+  kernel_names_unix_ = message.names;
   allowed_calls_.forget();
 }
 
@@ -74,7 +83,7 @@ void Watched::on_record(const NetworkRecord& record) {
   if (outcome.report == policies::Report::Nothing) return;
   policies::Event event = blank(policies::EventKind::Violation);
   event.phase.name = phase;
-  if (record.hook <= static_cast<std::uint32_t>(policies::NetworkHook::Device))
+  if (record.hook < policies::network_hooks().size())
     event.syscall = policies::kind_of(static_cast<policies::NetworkHook>(record.hook)).call;
   if (record.pid_tgid == 0 && decision.object.type == policies::ObjectType::Address)
     event.message = "a packet of a socket from an earlier phase";
@@ -108,18 +117,21 @@ policies::ProcessInfo Watched::caller(const NetworkRecord& record, pid_t pid, pi
   return info;
 }
 
-// What was connected in `init` stays so; whoever wonders where data could still go reads it here.
+// In `audit` what was connected in `init` stays so; in `enforce` the shim has cut it, where it
+// could.
 void Watched::tell_connections() {
+  if (network_state_ && adopted_.mode == policies::Mode::Enforce) return;
   const auto cgroup = Cgroup::of_process(init_);
   if (!cgroup) return;
   const auto left =
       connections_left(init_, cgroup->pids(), policy_.boundary(lifecycle_.phase()).network);
   if (left.empty()) return;
-  constexpr std::size_t kMostTold = 10;
-  std::string text = "connections from init stay open:";
-  for (std::size_t i = 0; i < left.size() && i < kMostTold; ++i) text += " " + left[i];
-  if (left.size() > kMostTold) text += " and " + std::to_string(left.size() - kMostTold) + " more";
-  health("warning", text);
+  health("warning", "connections from init stay open:" + listed(left));
+}
+
+void Watched::tell_cut(const std::vector<std::string>& cut) {
+  if (cut.empty()) return;
+  health("warning", "connections from an earlier phase were cut:" + listed(cut));
 }
 
 void Watched::remember_caller(pid_t tid) {
@@ -128,7 +140,7 @@ void Watched::remember_caller(pid_t tid) {
 }
 
 // In `audit` the kernel reports what registers would have, and knows the address, or the device,
-// itself. It does not report Unix sockets, whose paths it does not give away.
+// itself; names of Unix sockets only where a program can read them.
 bool Watched::told_by_kernel(const policies::Decision& decision, const Asker& asker) const {
   const policies::Object& object = decision.object;
   const bool address =

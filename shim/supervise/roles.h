@@ -19,4 +19,7 @@ int probes_main();
 // "settle": waits until no thread of a container is inside a call from before, tells what is open.
 int settle_main(int argc, char** argv);
 
+// "cut": ends connections that a container's new phase does not allow, then exits (cut.h).
+int cut_main(int argc, char** argv);
+
 }  // namespace moat::shim

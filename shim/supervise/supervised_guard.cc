@@ -13,6 +13,8 @@
 #include "oci/sys.h"
 #include "shim/log.h"
 #include "shim/supervise/event_file.h"
+#include "shim/supervise/kernel_names.h"
+#include "shim/supervise/node_sockets.h"
 #include "shim/supervise/readonly_probe.h"
 #include "shim/supervise/state_dir.h"
 
@@ -101,6 +103,7 @@ void plan_phases(const policies::Policy& policy, GuardedPlan& plan) {
   plan.policy = policy;
   plan.apart = policies::tells_addresses_apart(policy);
   plan.hold_unix = policies::must_hold_unix(policy);
+  plan.names_unix = policies::names_unix(policy);
 }
 
 hooks::Adopt adoption(const NewContainer& container, const oci::Spec& spec,
@@ -113,6 +116,13 @@ hooks::Adopt adoption(const NewContainer& container, const oci::Spec& spec,
   message.policy_digest = "sha256:" + selection.digest;
   message.policy_source = selection.source;
   return message;
+}
+
+// Only for who needs them: it takes a look at all types of the kernel.
+std::optional<policies::KernelNames> names_for(const policies::Policy& policy) {
+  if (!policies::tells_addresses_apart(policy)) return {};
+  const auto names = kernel_names();
+  return names ? std::optional(*names) : std::nullopt;
 }
 
 }  // namespace
@@ -158,7 +168,7 @@ Result<std::unique_ptr<Guarded>> SupervisedGuard::guard(const NewContainer& cont
   input.mode = chosen.mode;
   input.arch = kArch;
   if (chosen.mode == policies::Mode::Enforce) input.known_calls = oci::known_calls(kArch);
-  auto programs = policies::network_programs(chosen.policy, chosen.mode);
+  auto programs = policies::network_programs(chosen.policy, chosen.mode, names_for(chosen.policy));
   if (!programs) return fail(std::move(programs.error()));
   const bool unasked = left_to_programs(chosen, *programs);
   input.plan = policies::compile(chosen.policy, chosen.mode, unasked);
@@ -207,6 +217,7 @@ Result<std::unique_ptr<Guarded>> SupervisedGuard::guard(const NewContainer& cont
   plan.programs = std::move(*programs);
   plan.unasked = unasked;
   plan.devices = devices_of(*spec);
+  plan.notes = node_sockets_in(*spec);
   plan_phases(chosen.policy, plan);
   const auto kill = [this](const std::string& id) {
     if (actions_.kill) actions_.kill(id);

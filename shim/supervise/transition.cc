@@ -2,7 +2,7 @@
 // turns read-only, all of it or nothing. A process of its own, because only a single-threaded
 // process may enter a mount namespace, and because it must not share fate with the shim.
 //
-//   transition PID START-TIME [--keep-proc] [ISLAND...]
+//   transition PID START-TIME [--keep-proc] [--unix=NAME...] [ISLAND...]
 //   transition PID START-TIME --undo [MOUNT-ID...]
 //
 // The second form makes mounts writable again that one of the first kind turned, should it have
@@ -27,6 +27,7 @@
 #include "oci/sys.h"
 #include "shim/supervise/mount_table.h"
 #include "shim/supervise/roles.h"
+#include "shim/supervise/unix_paths.h"
 #include "shim/supervise/writers.h"
 
 namespace moat::shim {
@@ -51,13 +52,26 @@ constexpr std::string_view kKeepProc = "--keep-proc", kUndo = "--undo";
 
 struct Order {
   bool undo = false, keep_proc = false;
-  std::vector<std::string> words;  // islands, or mount ids
+  std::vector<std::string> words;  // islands and Unix names, or mount ids
 
   [[nodiscard]] bool concerns(const MountEntry& mount) const {
     if (!undo) return flags_for(mount) != 0 && is_held(mount, words, keep_proc);
     return mount.readonly && std::ranges::find(words, std::to_string(mount.id)) != words.end();
   }
 };
+
+// A name that the workload could lead elsewhere would open every Unix socket to it.
+Status check_unix_paths(const std::vector<MountEntry>& mounts, const Order& order) {
+  const StaysWritable stays_writable = [&](const MountEntry& mount) {
+    return is_procfs(mount) || (!mount.readonly && !is_held(mount, order.words, order.keep_proc));
+  };
+  for (const std::string& word : order.words) {
+    if (!word.starts_with(kUnixPath)) continue;
+    const std::string path = word.substr(std::string_view(kUnixPath).size());
+    if (auto ok = check_unix_path(path, mounts, stays_writable); !ok) return ok;
+  }
+  return {};
+}
 
 Status flip_all(pid_t pid, const std::vector<MountEntry>& mounts, const Order& order) {
   const auto root = oci::open_file("/", O_PATH | O_DIRECTORY);  // the container's, by now
@@ -115,7 +129,9 @@ Status transition(pid_t pid, std::uint64_t start_time, const Order& order) {
   // mountinfo's paths start at the root of that very process.
   if (::fchdir(root->raw()) != 0 || ::chroot(".") != 0)
     return fail_errno(errno, "entering the container's root");
-  return order.undo ? undo_all(*mounts, order) : flip_all(pid, *mounts, order);
+  if (order.undo) return undo_all(*mounts, order);
+  if (auto fixed = check_unix_paths(*mounts, order); !fixed) return fixed;
+  return flip_all(pid, *mounts, order);
 }
 
 }  // namespace

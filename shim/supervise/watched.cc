@@ -162,6 +162,7 @@ void Watched::entered(const hooks::Entered& message) {
   event.phase.since_ms = 0;
   event.message = "entered " + std::string(to_string(lifecycle_.phase()));
   emit(event);
+  tell_cut(message.cut);
   if (event.phase.prev == Phase::Init) tell_connections();
   for (const auto& ready : std::exchange(on_entered_, {})) ready();
   release_held(true);

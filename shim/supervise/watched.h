@@ -129,6 +129,7 @@ class Watched {
   [[nodiscard]] policies::ProcessInfo caller(const policies::NetworkRecord& record, pid_t pid,
                                              pid_t tid) const;
   void tell_connections();
+  void tell_cut(const std::vector<std::string>& cut);
   [[nodiscard]] policies::Decision decision_on(const policies::NetworkRecord& record,
                                                policies::Phase phase) const;
   [[nodiscard]] bool told_by_kernel(const policies::Decision& decision, const Asker& asker) const;
@@ -164,7 +165,7 @@ class Watched {
   Membership membership_;
   std::optional<RecordRing> records_;
   std::optional<SharedState> network_state_;
-  bool kernel_holds_ = false;
+  bool kernel_holds_ = false, kernel_names_unix_ = false;
   std::vector<policies::DeviceNode> devices_;  // that the container has had from the start
   std::uint64_t lost_records_ = 0;
   std::int64_t lost_second_ = 0;

@@ -70,6 +70,10 @@ Status keep_host_proc() {
   return {};
 }
 
+std::string link_of_fd(int fd) {
+  return link_at("self/fd/" + std::to_string(fd));
+}
+
 std::string describe_writers(pid_t pid, const MountEntry& mount) {
   const std::string busy = "'" + mount.point + "' cannot become read-only: ";
   const std::string ns = link_at(std::to_string(pid) + "/ns/mnt");

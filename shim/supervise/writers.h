@@ -17,4 +17,7 @@ Status keep_host_proc();
 // its folder: moat.dev/cache-paths: /var/log". Looks at the processes that share `pid`'s mounts.
 std::string describe_writers(pid_t pid, const MountEntry& mount);
 
+// Where a descriptor of ours is, by that /proc.
+std::string link_of_fd(int fd);
+
 }  // namespace moat::shim

@@ -108,6 +108,28 @@ other() {
   stop_container other "$CTR_PID"
 }
 
+# A connection from init, to where the list of the next phase leads or does not.
+kept() {
+  PLACES=(main)
+  local phases="init load serve"
+  check "cut: the server loads, listens and answers" serve_with cut wrong enforce --connect \
+    < <(orders tcp_kept load request:1)
+  settled
+  check "cut: the canary hears of the connection, and nothing over it" equals connection "$(<"$WORLD/canary")"
+  check "cut: whoever uses it is told" nothing grep '^attempt tcp_kept .*result=ok' "$RUN_DIR/cut.out"
+  check "cut: an event names the address and the process" equals \
+    "connections from an earlier phase were cut: 127.0.0.1:$CANARY_PORT (model_server, pid $(<"$RUN_DIR/cut.pid"))" \
+    "$(events cut 'select(.kind == "health") | .message')"
+  check "cut: its phases went on" equals "${phases#init }" "$(phases_of cut)"
+  stop_container cut "$CTR_PID"
+  check "kept: the server loads, listens and answers" serve_with kept right enforce --connect \
+    < <(orders tcp_kept load request:1)
+  settled
+  check "kept: what the phase names lives on until a phase does not" equals "tcp_kept.load" "$(heard)"
+  stop_container kept "$CTR_PID"
+  PLACES=(main thread)
+}
+
 watched() {
   check "audit: the server loads, listens and answers" serve_with watched wrong audit --connect < <(everything)
   settled
@@ -166,6 +188,7 @@ make_image
 make_policies
 named
 other
+kept
 watched
 flooded
 conclude

@@ -1,171 +1,16 @@
 // The programs at a cgroup of its own: what a process in it can reach, phase by phase, with sockets
 // of every kind, made before and after.
-#include "shim/supervise/network_hooks.h"
-
-#include <arpa/inet.h>
-#include <fcntl.h>
-#include <gtest/gtest.h>
-#include <poll.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
-#include <sys/wait.h>
 
 #include <atomic>
 #include <thread>
 
-#include "oci/sys.h"
-#include "shim/supervise/record_ring.h"
-#include "tests/support/policies.h"
+#include "tests/support/held_network.h"
 
-namespace moat::shim {
+namespace moat::shim::test_network {
 namespace {
-
-using policies::Mode;
-using policies::Phase;
-
-std::string unified_root() {
-  struct stat status {};
-  return ::stat("/sys/fs/cgroup/cgroup.controllers", &status) == 0 ? "/sys/fs/cgroup"
-                                                                   : "/sys/fs/cgroup/unified";
-}
-
-// A cgroup that is removed with everything at it.
-class Group {
- public:
-  Group() : path_(unified_root() + "/moat-live-" + std::to_string(::getpid())) {
-    if (::mkdir(path_.c_str(), 0755) != 0) path_.clear();
-  }
-  Group(const Group&) = delete;
-  Group& operator=(const Group&) = delete;
-  ~Group() {
-    ::rmdir((path_ + "/moat-session").c_str());
-    ::rmdir(path_.c_str());
-  }
-  [[nodiscard]] const std::string& path() const { return path_; }
-  void join() const {
-    const auto procs = oci::open_file(path_ + "/cgroup.procs", O_WRONLY);
-    if (!procs || !oci::write_all(procs->raw(), "0")) ::_exit(99);
-  }
-
- private:
-  std::string path_;
-};
-
-sockaddr_in local(std::uint16_t port) {
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(port);
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  return address;
-}
-
-sockaddr_in6 mapped(std::uint16_t port) {
-  sockaddr_in6 address{};
-  address.sin6_family = AF_INET6;
-  address.sin6_port = htons(port);
-  ::inet_pton(AF_INET6, "::ffff:127.0.0.1", &address.sin6_addr);
-  return address;
-}
-
-template <class T>
-const sockaddr* generic(const T& address) {
-  return reinterpret_cast<const sockaddr*>(&address);
-}
-
-// Somebody to reach, outside of the group.
-class Canary {
- public:
-  explicit Canary(int type) : fd_(::socket(AF_INET, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)) {
-    sockaddr_in address = local(0);
-    socklen_t length = sizeof address;
-    ::bind(fd_.raw(), generic(address), length);
-    if (type == SOCK_STREAM) ::listen(fd_.raw(), 512);
-    ::getsockname(fd_.raw(), reinterpret_cast<sockaddr*>(&address), &length);
-    port_ = ntohs(address.sin_port);
-  }
-  [[nodiscard]] std::uint16_t port() const { return port_; }
-  // What has arrived within a moment: connections, or datagrams.
-  [[nodiscard]] int heard() const {
-    int count = 0;
-    for (pollfd ready{fd_.raw(), POLLIN, 0}; ::poll(&ready, 1, 100) > 0; ++count) {
-      char byte = 0;
-      const UniqueFd client(::accept(fd_.raw(), nullptr, nullptr));
-      if (!client.valid() && ::recv(fd_.raw(), &byte, 1, 0) < 0) break;
-    }
-    return count;
-  }
-
- private:
-  UniqueFd fd_;
-  std::uint16_t port_ = 0;
-};
-
-int error_unless(bool ok) {
-  return ok ? 0 : errno;
-}
-
-int connect_to(int fd, std::uint16_t port) {
-  const sockaddr_in to = local(port);
-  return error_unless(::connect(fd, generic(to), sizeof to) == 0);
-}
-
-int send_to(int fd, std::uint16_t port, int flags = 0) {
-  const sockaddr_in to = local(port);
-  return error_unless(::sendto(fd, "x", 1, flags | MSG_NOSIGNAL, generic(to), sizeof to) == 1);
-}
-
-int tcp(std::uint16_t port) {
-  const UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  return connect_to(fd.raw(), port);
-}
-
-class Network : public ::testing::Test {
- protected:
-  // Everything in init; in load what `allowed` lists; nothing in serve.
-  void hold(const std::string& allowed, Mode mode = Mode::Enforce) {
-    const auto policy = test::policy_from(
-        "apiVersion: moat.dev/v1alpha1\nkind: LifecyclePolicy\nmetadata: {name: t}\nspec:\n"
-        "  phases:\n    init: {network: {access: ['*']}}\n    load: {network: {access: [" +
-        allowed + "]}}\n    serve: {network: {access: []}}\n");
-    auto programs = policies::network_programs(policy, mode);
-    ASSERT_TRUE(programs) << programs.error().what;
-    auto hooks = NetworkHooks::attach(group_.path(), *programs);
-    ASSERT_TRUE(hooks) << hooks.error().what;
-    hooks_ = std::move(*hooks);
-  }
-
-  // What `body` returns, run by a process of the group.
-  int inside(const std::function<int()>& body) {
-    const pid_t child = ::fork();
-    if (child == 0) {
-      group_.join();
-      ::alarm(60);
-      ::_exit(body());
-    }
-    int status = 0;
-    ::waitpid(child, &status, 0);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
-  }
-
-  std::vector<policies::NetworkRecord> records() {
-    std::vector<policies::NetworkRecord> all;
-    auto ring = RecordRing::of(UniqueFd(::dup(hooks_->ring())));
-    EXPECT_TRUE(ring);
-    if (ring) ring->drain(1000, [&](const auto& record) { all.push_back(record); });
-    return all;
-  }
-
-  std::string only(std::uint16_t port) { return "'127.0.0.1:" + std::to_string(port) + "'"; }
-  void enter(Phase phase) { hooks_->enter(phase); }
-
-  Group group_;
-  Canary stream_{SOCK_STREAM}, other_{SOCK_STREAM}, datagram_{SOCK_DGRAM},
-      other_datagram_{SOCK_DGRAM};
-  std::unique_ptr<NetworkHooks> hooks_;
-};
 
 TEST_F(Network, NothingIsReachedBeforeTheFirstPhase) {
   hold(only(stream_.port()));
@@ -260,6 +105,43 @@ TEST_F(Network, SocketsMadeEarlierAreHeldToThePhaseTheyAreUsedIn) {
   EXPECT_EQ(other_.heard(), 0);
 }
 
+// The first packet of a connect() is sent again every second or two; the phase began meanwhile.
+TEST_F(Network, AConnectionBegunEarlierDoesNotComeAbout) {
+  for (const bool allowed : {false, true}) {
+    const UniqueFd full(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    sockaddr_in address = local(0);
+    socklen_t length = sizeof address;
+    ASSERT_EQ(::bind(full.raw(), generic(address), length), 0);
+    ASSERT_EQ(::listen(full.raw(), 0), 0);
+    ::getsockname(full.raw(), reinterpret_cast<sockaddr*>(&address), &length);
+    const std::uint16_t port = ntohs(address.sin_port);
+    const auto begin = [&] {
+      UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+      (void)connect_to(fd.raw(), port);
+      return fd;
+    };
+    const UniqueFd filling = begin();  // the queue has room for one
+    hold(only(allowed ? port : stream_.port()));
+    enter(Phase::Init);
+    EXPECT_EQ(inside([&] {
+                const UniqueFd begun = begin();
+                pollfd ready{begun.raw(), POLLOUT, 0};
+                if (::poll(&ready, 1, 50) != 0) return 100;
+                enter(Phase::Load);
+                const UniqueFd room(::accept(full.raw(), nullptr, nullptr));
+                return ::poll(&ready, 1, 3500);
+              }),
+              allowed ? 1 : 0);
+    const auto told = records();
+    EXPECT_EQ(told.empty(), allowed);
+    if (!told.empty()) {
+      EXPECT_EQ(policies::address_text(told[0]), "127.0.0.1:" + std::to_string(port));
+    }
+    hooks_.reset();
+    group_.clean();
+  }
+}
+
 TEST_F(Network, ARawSocketMadeEarlierSendsNothing) {
   hold(only(datagram_.port()));
   enter(Phase::Init);
@@ -333,6 +215,45 @@ TEST_F(Network, UnixSocketsAreAClass) {
             0);
 }
 
+TEST_F(Network, AnOwnPlaceIsForWhoMayListen) {
+  hold(only(stream_.port()));
+  enter(Phase::Load);
+  const auto place = [](int type, std::uint16_t port) {
+    const UniqueFd fd(::socket(AF_INET, type | SOCK_CLOEXEC, 0));
+    const sockaddr_in to = local(port);
+    return error_unless(::bind(fd.raw(), generic(to), sizeof to) == 0);
+  };
+  const auto place6 = [](std::uint16_t port) {
+    const UniqueFd fd(::socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    const sockaddr_in6 to = mapped(port);
+    return error_unless(::bind(fd.raw(), generic(to), sizeof to) == 0);
+  };
+  EXPECT_EQ(inside([&] { return place(SOCK_STREAM, 18080); }), EPERM);
+  EXPECT_EQ(inside([&] { return place6(18080); }), EPERM);
+  EXPECT_EQ(inside([&] { return place(SOCK_DGRAM, 18080); }), EPERM);
+  EXPECT_EQ(inside([&] { return place(SOCK_DGRAM, 0); }), 0);
+  EXPECT_EQ(policies::address_text(records().front()), "127.0.0.1:18080");
+  enter(Phase::Init);
+  EXPECT_EQ(inside([&] { return place(SOCK_STREAM, 18080); }), 0);
+}
+
+TEST_F(Network, OddSocketsAreNotMade) {
+  hold(only(stream_.port()));
+  enter(Phase::Load);
+  const auto make = [](int family, int type, int protocol) {
+    const UniqueFd fd(::socket(family, type | SOCK_CLOEXEC, protocol));
+    return error_unless(fd.valid());
+  };
+  for (const int family : {AF_INET, AF_INET6}) {
+    EXPECT_EQ(inside([&] { return make(family, SOCK_STREAM, 0); }), 0);
+    EXPECT_EQ(inside([&] { return make(family, SOCK_DGRAM, 0); }), 0);
+    EXPECT_EQ(inside([&] { return make(family, SOCK_RAW, IPPROTO_TCP); }), EPERM);
+    EXPECT_EQ(inside([&] { return make(family, SOCK_RAW, IPPROTO_RAW); }), EPERM);
+    EXPECT_EQ(inside([&] { return make(family, SOCK_DGRAM, IPPROTO_UDPLITE); }), EPERM);
+  }
+  EXPECT_EQ(inside([&] { return make(AF_UNIX, SOCK_DGRAM, 0); }), 0);
+}
+
 TEST_F(Network, ARefusalIsTold) {
   hold(only(stream_.port()));
   enter(Phase::Load);
@@ -399,14 +320,17 @@ TEST_F(Network, WhatWasDetachedIsPutBack) {
   enter(Phase::Serve);
   EXPECT_EQ(hooks_->repair(), false);
   const auto cgroup = oci::open_file(group_.path(), O_RDONLY | O_DIRECTORY);
-  const auto ids = bpf::attached(cgroup->raw(), BPF_CGROUP_INET4_CONNECT);
-  ASSERT_TRUE(ids);
-  ASSERT_EQ(ids->size(), 1U);
-  bpf_attr by_id{};
-  by_id.prog_id = ids->front();
-  const UniqueFd program(
-      static_cast<int>(::syscall(SYS_bpf, BPF_PROG_GET_FD_BY_ID, &by_id, sizeof by_id)));
-  ASSERT_TRUE(bpf::detach(cgroup->raw(), program.raw(), BPF_CGROUP_INET4_CONNECT));
+  // The second one holds the first packet of what has escaped the first.
+  for (const bpf_attach_type type : {BPF_CGROUP_INET4_CONNECT, BPF_CGROUP_INET_EGRESS}) {
+    const auto ids = bpf::attached(cgroup->raw(), type);
+    ASSERT_TRUE(ids);
+    ASSERT_EQ(ids->size(), 1U);
+    bpf_attr by_id{};
+    by_id.prog_id = ids->front();
+    const UniqueFd program(
+        static_cast<int>(::syscall(SYS_bpf, BPF_PROG_GET_FD_BY_ID, &by_id, sizeof by_id)));
+    ASSERT_TRUE(bpf::detach(cgroup->raw(), program.raw(), type));
+  }
   EXPECT_EQ(inside([&] { return tcp(stream_.port()); }), 0) << "the fault shows";
   EXPECT_EQ(hooks_->repair(), true);
   EXPECT_EQ(inside([&] { return tcp(stream_.port()); }), EPERM);
@@ -440,4 +364,4 @@ TEST_F(Network, ARacedAddressReachesNobody) {
 }
 
 }  // namespace
-}  // namespace moat::shim
+}  // namespace moat::shim::test_network

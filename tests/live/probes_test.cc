@@ -56,6 +56,8 @@ TEST(Probes, EachNoticesTheLossOfItsOwn) {
   EXPECT_EQ(without(SYS_bpf, probe_of("cgroup BPF")), 0);
   EXPECT_EQ(without(SYS_bpf, probe_of("cgroup BPF on Unix sockets")), 0);
   EXPECT_EQ(without(SYS_bpf, probe_of("cgroup BPF on devices")), 0);
+  EXPECT_EQ(without(SYS_bpf, probe_of("names of Unix sockets")), 0);
+  EXPECT_EQ(without(SYS_sendto, probe_of("ending connections")), 0);
   EXPECT_EQ(without(SYS_bpf, probe_of("seccomp listener")), 1) << "none of another's";
 }
 

@@ -114,5 +114,53 @@ TEST(Transition, RefusesAnotherProcessUnderTheSameNumber) {
   EXPECT_FALSE(readonly(victim, "/data"));
 }
 
+// As small_world(), with names that lead to sockets in several ways.
+std::uint64_t world_of_names() {
+  if (const std::uint64_t failed = small_world(false); failed != 0) return failed;
+  for (const char* dir : {"/run", "/run/app", "/run/app/deep", "/links", "/links/in", "/twice",
+                          "/second", "/island/in"})
+    if (::mkdir(dir, 0755) != 0) return 10;
+  struct Link {
+    const char *to, *at;
+  };
+  for (const Link& link : {Link{"../run/app", "/links/good"}, Link{"/island/a.sock", "/links/out"},
+                           Link{"/links/hop", "/links/far"}, Link{"../island", "/links/hop"},
+                           Link{"/links/loop", "/links/loop"}, Link{"/run", "/island/back"},
+                           Link{"/island/in", "/links/in/deep"}})
+    if (::symlink(link.to, link.at) != 0) return 11;
+  return ::mount("/twice", "/second", nullptr, MS_BIND, nullptr) == 0 ? 0 : 12;
+}
+
+// Who can write on the way decides where it leads.
+TEST(Transition, ANameTheWorkloadCouldLeadElsewhereIsRefused) {
+  const test::Victim victim([] { return world_of_names(); }, CLONE_NEWNS);
+  ASSERT_EQ(victim.result(), 0U);
+  struct Row {
+    const char *name, *reason;
+  };
+  for (const Row& row : {
+           Row{"/island/a.sock", "/island stays writable"},
+           Row{"/links/out", "/island stays writable"},
+           Row{"/links/far/a.sock", "/island stays writable"},
+           Row{"/island/back/log.sock", "/island stays writable"},
+           Row{"/links/loop", "too many symlinks"},
+           Row{"/twice/a.sock", "/twice can be written to through /second"},
+           Row{"/links/**", "cannot be held to its name"},
+           Row{"/links/in/**", "stays writable"},
+           Row{"/proc/1/root/run/log.sock", "stays writable"},
+       }) {
+    const auto result = transition(victim, oci::start_time_of(victim.pid()),
+                                   {std::string("--unix=") + row.name, "/island", "/second"});
+    EXPECT_EQ(result.exit.status, 1) << row.name;
+    EXPECT_NE(result.output.find(row.reason), std::string::npos) << row.name << result.output;
+    EXPECT_FALSE(readonly(victim, "/")) << "nothing is changed then";
+  }
+  const auto result = transition(victim, oci::start_time_of(victim.pid()),
+                                 {"--unix=/run/log.sock", "--unix=/links/good/a.sock",
+                                  "--unix=/run/**", "--unix=/none/at/all", "/island", "/second"});
+  EXPECT_EQ(result.exit.status, 0) << result.output;
+  EXPECT_TRUE(readonly(victim, "/"));
+}
+
 }  // namespace
 }  // namespace moat::shim

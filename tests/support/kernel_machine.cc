@@ -1,5 +1,6 @@
 #include "tests/support/kernel_machine.h"
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 
@@ -11,6 +12,11 @@ class Run {
   explicit Run(Machine& machine) : machine_(machine) {
     registers_[BPF_REG_1] = address(machine.context.data());
     registers_[BPF_REG_10] = address(frame_.data()) + frame_.size();
+    frame_.fill(0xee);  // whatever was there before
+    const std::uint64_t at = address(machine.name.data());
+    const auto size = static_cast<std::uint32_t>(machine.name.size());
+    std::memcpy(view_.data() + machine.names.address_at, &at, sizeof at);
+    std::memcpy(view_.data() + machine.names.length_at, &size, sizeof size);
   }
 
   std::optional<std::uint64_t> go(const policies::KernelCode& code) {
@@ -36,6 +42,7 @@ class Run {
   [[nodiscard]] bool readable(std::uint64_t at, std::size_t size) const {
     return lies_in(at, size, frame_.data(), frame_.size()) ||
            lies_in(at, size, machine_.context.data(), machine_.context.size()) ||
+           lies_in(at, size, view_.data(), view_.size()) ||
            lies_in(at, size, &machine_.state, sizeof machine_.state);
   }
 
@@ -120,8 +127,10 @@ class Run {
   std::optional<std::size_t> jump(const bpf_insn& op) {
     const auto far = static_cast<std::size_t>(op.off + 1);
     if (op.code == (BPF_JMP | BPF_JA)) return far;
-    if (op.code == (BPF_JMP | BPF_CALL))
-      return call(op.imm) ? std::optional<std::size_t>(1) : std::nullopt;
+    if (op.code == (BPF_JMP | BPF_CALL)) {
+      const bool known = op.src_reg == BPF_PSEUDO_KFUNC_CALL ? call_kernel(op.imm) : call(op.imm);
+      return known ? std::optional<std::size_t>(1) : std::nullopt;
+    }
     std::uint64_t left = registers_[op.dst_reg];
     std::uint64_t right = BPF_SRC(op.code) == BPF_X
                               ? registers_[op.src_reg]
@@ -132,6 +141,7 @@ class Run {
     }
     if (BPF_OP(op.code) == BPF_JEQ) return left == right ? far : 1;
     if (BPF_OP(op.code) == BPF_JNE) return left != right ? far : 1;
+    if (BPF_OP(op.code) == BPF_JGT) return left > right ? far : 1;
     return {};
   }
 
@@ -144,25 +154,50 @@ class Run {
       result = (7ULL << 32) | 8;
     else if (function == BPF_FUNC_get_current_comm)
       result = 0;
-    else if (function == BPF_FUNC_ringbuf_output &&
-             readable(second, sizeof(policies::NetworkRecord)))
-      result = note(second);
+    else if (function == BPF_FUNC_ringbuf_output && readable(second, registers_[BPF_REG_3]))
+      result = note(second, registers_[BPF_REG_3]);
+    else if (function == BPF_FUNC_probe_read_kernel && copy_name())
+      result = 0;
     else
       return false;
-    for (std::size_t i = BPF_REG_1; i <= BPF_REG_5; ++i)
-      registers_[i] = 0xdeadbeef;  // as after any call
+    forget();
     return true;
   }
 
-  std::uint64_t note(std::uint64_t at) {
+  void forget() {  // as after any call
+    for (std::size_t i = BPF_REG_1; i <= BPF_REG_5; ++i) registers_[i] = 0xdeadbeef;
+  }
+
+  bool call_kernel(std::int32_t function) {
+    if (static_cast<std::uint32_t>(function) != machine_.names.view ||
+        registers_[BPF_REG_1] != address(machine_.context.data()))
+      return false;
+    registers_[BPF_REG_0] = address(view_.data());
+    forget();
+    return true;
+  }
+
+  // Of the name, as much as it has, into the frame.
+  bool copy_name() {
+    const std::uint64_t to = registers_[BPF_REG_1], size = registers_[BPF_REG_2],
+                        from = registers_[BPF_REG_3];
+    if (!lies_in(to, size, frame_.data(), frame_.size()) ||
+        !lies_in(from, size, machine_.name.data(), machine_.name.size()))
+      return false;
+    std::memcpy(reinterpret_cast<void*>(to), reinterpret_cast<const void*>(from), size);
+    return true;
+  }
+
+  std::uint64_t note(std::uint64_t at, std::size_t size) {
     if (machine_.full) return ~0ULL;
     std::memcpy(&machine_.records.emplace_back(), reinterpret_cast<const void*>(at),
-                sizeof(policies::NetworkRecord));
+                std::min(size, sizeof(policies::NetworkRecord)));
     return 0;
   }
 
   Machine& machine_;
   std::array<std::uint8_t, 512> frame_{};
+  std::array<std::uint8_t, 64> view_{};  // of the context, by the kernel
   std::array<std::uint64_t, 11> registers_{};
 };
 

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "policies/network_program.h"
@@ -14,6 +15,10 @@ struct Machine {
   policies::NetworkState state;
   std::uint64_t cgroup = 1;           // of whoever asks
   std::vector<std::uint8_t> context;  // what register 1 points to at first
+  // What the kernel knows of it besides: a socket's name as it was given, and where a program looks
+  // for it.
+  std::string name;
+  policies::KernelNames names{77, 8, 32};
   std::vector<policies::NetworkRecord> records;
   bool full = false;  // the ring
 

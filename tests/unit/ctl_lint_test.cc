@@ -47,14 +47,29 @@ TEST(Lint, WordsWithoutEffectAreNoted) {
                   "  phases:\n"
                   "    serve:\n"
                   "      network: {access: [\"@listen\", \"10.0.0.0/8:443\", \"unix:*\",\n"
-                  "        \"[fd00::/8]:443\", \"hub.example:443\", \"unix:/run/log.sock\"]}\n"));
+                  "        \"[fd00::/8]:443\", \"hub.example:443\", \"unix:/run/*.sock\",\n"
+                  "        \"unix:/run/log.sock\", \"unix:/srv/app/**\", \"unix:@name\"]}\n"));
   ASSERT_EQ(findings.size(), 3U);
   for (const Finding& finding : findings) EXPECT_EQ(finding.severity, Severity::Note);
   EXPECT_EQ(findings[0].line, 6U);
   EXPECT_NE(findings[0].message.find("reload"), std::string::npos);
   for (const std::size_t i : {1U, 2U}) EXPECT_EQ(findings[i].line, 10U);
   EXPECT_NE(findings[1].message.find("hub.example:443"), std::string::npos);
-  EXPECT_NE(findings[2].message.find("as a class"), std::string::npos);
+  EXPECT_NE(findings[2].message.find("by its folder"), std::string::npos);
+}
+
+TEST(Lint, AUnixSocketWhereTheWorkloadWritesIsAnError) {
+  for (const char* name : {"unix:/tmp/log.sock", "unix:/tmp/**", "unix:/**", "unix:/models/a",
+                           "unix:/proc/1/root/run/log.sock", "unix:~/.cache/x", "unix:/var/**"}) {
+    const auto findings =
+        lint(policy(std::string("  extends: [builtin/python]\n  phases:\n    serve:\n"
+                                "      network: {access: [\"") +
+                    name + "\"]}\n"));
+    ASSERT_EQ(findings.size(), 1U) << name;
+    EXPECT_EQ(findings[0].severity, Severity::Error);
+    EXPECT_NE(findings[0].message.find("it may write to"), std::string::npos)
+        << findings[0].message;
+  }
 }
 
 TEST(Lint, EveryDocumentOfAFileIsChecked) {

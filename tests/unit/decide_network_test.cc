@@ -56,6 +56,36 @@ spec:
   }
 }
 
+TEST(DecideNetwork, LetsNamesOfUnixSocketsThroughWhereTheKernelComparesThem) {
+  const Policy policy = test::policy_from(R"(
+apiVersion: moat.dev/v1alpha1
+kind: LifecyclePolicy
+metadata: {name: t}
+spec:
+  phases:
+    init: {network: {access: ["*"]}}
+    load: {network: {access: ["unix:/run/log.sock"]}}
+)");
+  for (const bool named : {true, false}) {
+    CallFacts facts;
+    facts.kernel_holds = true;
+    facts.kernel_names_unix = named;
+    facts.call = find_syscall("socket");
+    facts.args = {AF_UNIX, SOCK_DGRAM};
+    EXPECT_EQ(decide(policy, Phase::Load, facts).allowed, named);
+    EXPECT_FALSE(decide(policy, Phase::Serve, facts).allowed);
+    facts.call = find_syscall("connect");
+    facts.args = {3};
+    for (const char* claimed : {"unix:/run/log.sock", "unix:/run/docker.sock"}) {
+      facts.claimed_address = claimed;  // whichever: the kernel has the last word
+      EXPECT_EQ(decide(policy, Phase::Load, facts).allowed, named) << claimed;
+      EXPECT_FALSE(decide(policy, Phase::Serve, facts).allowed);
+    }
+    facts.claimed_address = "10.0.0.1:80";
+    EXPECT_FALSE(decide(policy, Phase::Load, facts).allowed);
+  }
+}
+
 TEST(DecideNetwork, ARefusedNameServerIsNoViolation) {
   const Policy policy = test::builtin_policy("builtin/python");
   const Decision server = refused_address(policy, Phase::Load, "10.0.0.1:53");

@@ -35,14 +35,14 @@ class Held {
   explicit Held(const std::string& load, Mode mode = Mode::Enforce)
       : programs_(device_programs(policy_of(load), mode, kNodes).value()) {}
 
-  bool allows(const Asked& asked, bool older = false) {
+  bool allows(const Asked& asked, bool plain = false) {
     const std::uint32_t type = asked.block ? BPF_DEVCG_DEV_BLOCK : BPF_DEVCG_DEV_CHAR;
     const bpf_cgroup_dev_ctx context{asked.access << 16 | type, asked.major, asked.minor};
     machine.context.resize(sizeof context);
     std::memcpy(machine.context.data(), &context, sizeof context);
     machine.state.phase = phase_word(asked.phase);
     const NetworkProgram& program = programs_.at(0);
-    const auto result = machine.run(older ? program.older : program.code);
+    const auto result = machine.run(plain ? program.plain : program.code);
     EXPECT_TRUE(result) << "it left the machine";
     return result == 1;
   }
@@ -79,8 +79,8 @@ TEST(DeviceProgram, AllowsTheNumbersOfThePathsThePhaseLists) {
            Row{{false, 136, 0, kRead, Phase::Serve}, false},
            Row{{false, 1, 3, kRead, Phase::Warmup}, false},
        })
-    for (const bool older : {false, true})
-      EXPECT_EQ(held.allows(row.asked, older), row.allowed)
+    for (const bool plain : {false, true})
+      EXPECT_EQ(held.allows(row.asked, plain), row.allowed)
           << (row.asked.block ? "b " : "c ") << row.asked.major << ':' << row.asked.minor << " in "
           << to_string(row.asked.phase);
 }

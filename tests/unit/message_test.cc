@@ -55,12 +55,18 @@ TEST(Message, TellsOfAPhaseThatIsNearlyInForceOfMountsAndOfEnds) {
 }
 
 TEST(Message, SaysWhatHoldsTheNetwork) {
-  const auto back = decode(encode(Network{"c1", true, "put back"}));
+  const auto back = decode(encode(Network{"c1", true, "put back", true}));
   ASSERT_TRUE(back) << back.error().what;
   const auto& got = std::get<Network>(*back);
   EXPECT_EQ(got.id, "c1");
-  EXPECT_TRUE(got.holds);
+  EXPECT_TRUE(got.holds && got.names);
   EXPECT_EQ(got.problem, "put back");
+}
+
+TEST(Message, SaysWhatATransitionHasCut) {
+  const auto back = decode(encode(Entered{"c1", policies::Phase::Load, "", {"10.0.0.1:80"}}));
+  ASSERT_TRUE(back) << back.error().what;
+  EXPECT_EQ(std::get<Entered>(*back).cut, std::vector<std::string>{"10.0.0.1:80"});
 }
 
 TEST(Message, RefusesWhatIsNotOne) {

@@ -11,7 +11,9 @@ namespace moat::victim {
 inline constexpr auto kSecret = "/root/.ssh/id_rsa";
 inline constexpr std::uint16_t kCanaryPort = 9999;   // TCP and UDP, on the loopback interface
 inline constexpr std::uint16_t kAllowedPort = 9998;  // where nobody listens
-inline constexpr auto kCanaryName = "moat-canary";   // abstract unix stream socket; "-d": datagrams
+inline constexpr auto kNodeSocket = "/run/node/log.sock";
+inline constexpr auto kOtherSocket = "/run/node/other.sock";
+inline constexpr auto kCanaryName = "moat-canary";  // abstract unix stream socket; "-d": datagrams
 
 // Which of an attempt's runs this is: attempts are made in several phases and places, and each run
 // has targets of its own, so that its effect can be told from outside.
@@ -45,8 +47,9 @@ std::span<const Attempt> file_attempts();
 std::span<const Attempt> entry_attempts();
 std::span<const Attempt> read_attempts();
 std::span<const Attempt> network_attempts();
-int stay_connected();           // to the canary, for good
-const Attempt& address_race();  // not one of all: how often it wins, where it can, is chance
+int stay_connected();  // to the canary, for good
+// Each by its name only: they need what only some scripts prepare, or win by chance.
+std::span<const Attempt> special_network_attempts();
 std::span<const Attempt> system_attempts();
 std::span<const Attempt> special_attempts();  // each by its name only
 

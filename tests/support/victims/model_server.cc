@@ -76,10 +76,9 @@ void carry_out_here(const Order& order, const std::string& phase, bool only_succ
   for (const Attempt& attempt : all_attempts())
     if (order.what == "all" || order.what == attempt.name)
       perform("attempt", attempt, phase, order.place, only_success);
-  for (const Attempt& attempt : special_attempts())
-    if (order.what == attempt.name) perform("attempt", attempt, phase, order.place, only_success);
-  if (order.what == address_race().name)
-    perform("attempt", address_race(), phase, order.place, only_success);
+  for (const auto& some : {special_attempts(), special_network_attempts()})
+    for (const Attempt& attempt : some)
+      if (order.what == attempt.name) perform("attempt", attempt, phase, order.place, only_success);
   if (order.what != "honest") return;
   for (const Honest& action : honest_actions())
     perform("honest", action, phase, order.place, only_success);

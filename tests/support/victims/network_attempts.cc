@@ -12,6 +12,7 @@
 #include <atomic>
 #include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <thread>
 
 #include "attempts.h"
@@ -246,18 +247,70 @@ constexpr std::array kAttempts{
     Attempt{"vsock_socket", "filter", "-", Planted::Nothing, only_socket<AF_VSOCK, SOCK_STREAM, 0>},
 };
 
-constexpr Attempt kRace{"udp_race", kNetwork, "canary", Planted::Nothing, udp_race};
+int kept = -1;
+
+int tcp_kept(const Run& run) {
+  return send_id(kept, run);
+}
+
+sockaddr_un at_path(const char* path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  std::snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
+  return address;
+}
+
+int unix_log(const Run& run) {
+  const Socket socket(AF_UNIX, SOCK_STREAM);
+  const sockaddr_un address = at_path(kNodeSocket);
+  return connect_and_send(socket.fd(), generic(address), sizeof address, run);
+}
+
+int unix_other(const Run& run) {
+  const Socket socket(AF_UNIX, SOCK_STREAM);
+  const sockaddr_un address = at_path(kOtherSocket);
+  return connect_and_send(socket.fd(), generic(address), sizeof address, run);
+}
+
+// A sibling changes the name between the two while it is being connected to.
+int unix_race(const Run& run) {
+  sockaddr_un address = at_path(kNodeSocket);
+  const sockaddr_un other = at_path(kOtherSocket), good = address;
+  std::atomic<bool> over{false};
+  std::thread sibling([&] {
+    while (!over.load(std::memory_order_relaxed)) {
+      std::memcpy(address.sun_path, other.sun_path, sizeof other.sun_path);
+      std::memcpy(address.sun_path, good.sun_path, sizeof good.sun_path);
+    }
+  });
+  int reached = 0;
+  for (int i = 0; i < 2000; ++i) {
+    const Socket socket(AF_UNIX, SOCK_STREAM);
+    if (connect_and_send(socket.fd(), generic(address), sizeof address, run) == 0) ++reached;
+  }
+  over = true;
+  sibling.join();
+  return errno_unless(reached > 0);
+}
+
+constexpr std::array kSpecial{
+    Attempt{"udp_race", kNetwork, "canary", Planted::Nothing, udp_race},
+    Attempt{"tcp_kept", kNetwork, "canary", Planted::Nothing, tcp_kept},
+    Attempt{"unix_log", kNetwork, "canary", Planted::Nothing, unix_log},
+    Attempt{"unix_other", kNetwork, "canary", Planted::Nothing, unix_other},
+    Attempt{"unix_race", kNetwork, "canary", Planted::Nothing, unix_race},
+};
 
 }  // namespace
 
 int stay_connected() {
   const sockaddr_in address = canary();
-  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  return errno_unless(::connect(fd, generic(address), sizeof address) == 0);
+  kept = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  return errno_unless(::connect(kept, generic(address), sizeof address) == 0);
 }
 
-const Attempt& address_race() {
-  return kRace;
+std::span<const Attempt> special_network_attempts() {
+  return kSpecial;
 }
 
 std::span<const Attempt> network_attempts() {

@@ -33,7 +33,7 @@ namespace moat::shim {
 namespace {
 
 constexpr int kMostTurns = 8;  // nothing new comes about, so the second one finds nothing
-constexpr auto kListen = "--listen";
+constexpr std::string_view kListen = "--listen", kOnce = "--once";
 
 struct Request {
   nlmsghdr header{};
@@ -145,15 +145,14 @@ std::map<std::uint64_t, std::string> holders(const std::string& folder) {
   return all;
 }
 
-Status cut(pid_t pid, std::uint64_t start_time, const std::string& folder,
-           const policies::NetworkRules& rules) {
+Status cut(pid_t pid, std::uint64_t start_time, const std::string& folder, const CutOrder& order) {
   const auto ns = oci::open_file("/proc/" + std::to_string(pid) + "/ns/net", O_RDONLY);
   if (!ns) return fail(Error(ns.error()));
   if (oci::start_time_of(pid) != start_time)
     return fail(Code::NotFound, "the container's init is gone");
   if (::setns(ns->raw(), CLONE_NEWNET) != 0)
     return fail_errno(errno, "entering the network namespace");
-  const auto gone = cut_connections(cgroups_below(folder), rules);
+  const auto gone = cut_connections(cgroups_below(folder), order);
   if (!gone) return fail(Error(gone.error()));
   const auto known = gone->empty() ? std::map<std::uint64_t, std::string>() : holders(folder);
   for (const Cut& one : *gone) {
@@ -163,10 +162,17 @@ Status cut(pid_t pid, std::uint64_t start_time, const std::string& folder,
   return {};
 }
 
+bool stays(const CutOrder& order, const policies::NetworkRecord& remote, bool at_served_port) {
+  if (is_allowed(order.rules, remote)) return true;
+  policies::NetworkRules elsewhere;
+  elsewhere.reachable = order.once;
+  return at_served_port && !is_allowed(elsewhere, remote);
+}
+
 }  // namespace
 
 Result<std::vector<Cut>> cut_connections(const std::set<std::uint64_t>& cgroups,
-                                         const policies::NetworkRules& rules) {
+                                         const CutOrder& order) {
   const UniqueFd diag(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG));
   if (!diag.valid()) return fail_errno(errno, "sock_diag");
   std::vector<Cut> gone;
@@ -175,15 +181,14 @@ Result<std::vector<Cut>> cut_connections(const std::set<std::uint64_t>& cgroups,
     if (!all) return fail(Error(all.error()));
     std::set<std::uint16_t> served;
     for (const Socket& socket : *all)
-      if (rules.listen && socket.about.idiag_state == TCP_LISTEN && cgroups.contains(socket.cgroup))
+      if (order.rules.listen && socket.about.idiag_state == TCP_LISTEN &&
+          cgroups.contains(socket.cgroup))
         served.insert(socket.about.id.idiag_sport);
     std::size_t found = 0;
     for (const Socket& socket : *all) {
-      if (socket.about.idiag_state == TCP_LISTEN || !cgroups.contains(socket.cgroup) ||
-          served.contains(socket.about.id.idiag_sport))
-        continue;
+      if (socket.about.idiag_state == TCP_LISTEN || !cgroups.contains(socket.cgroup)) continue;
       const policies::NetworkRecord remote = remote_of(socket.about);
-      if (is_allowed(rules, remote)) continue;
+      if (stays(order, remote, served.contains(socket.about.id.idiag_sport))) continue;
       ++found;
       if (auto done = destroy(diag.raw(), socket.about); !done)
         return fail(std::move(done.error())
@@ -210,23 +215,37 @@ std::set<std::uint64_t> cgroups_below(const std::string& folder) {
   return ids;
 }
 
-std::vector<std::string> cut_words(const policies::NetworkRules& rules) {
+std::vector<std::string> cut_words(const std::vector<policies::NetworkRules>& phases,
+                                   std::size_t next) {
   std::vector<std::string> words;
-  if (rules.listen) words.emplace_back(kListen);
-  for (const std::string& address : rules.addresses)
-    if (policies::address_rule(address)) words.push_back(address);
+  const auto add = [&](const policies::NetworkRules& rules) {
+    for (const std::string& address : rules.addresses)
+      if (policies::address_rule(address)) words.push_back(address);
+  };
+  if (phases[next].listen) words.emplace_back(kListen);
+  add(phases[next]);
+  words.emplace_back(kOnce);
+  for (std::size_t i = 0; i < phases.size(); ++i)
+    if (i != next && !phases[i].any) add(phases[i]);
   return words;
+}
+
+CutOrder cut_order(const std::vector<std::string>& words) {
+  CutOrder order;
+  bool once = false;
+  for (const std::string& word : words) {
+    if (word == kListen) order.rules.listen = true;
+    if (word == kOnce) once = true;
+    if (const auto rule = policies::address_rule(word))
+      (once ? order.once : order.rules.reachable).push_back(*rule);
+  }
+  return order;
 }
 
 int cut_main(int argc, char** argv) {
   if (argc < 5) return 2;
-  policies::NetworkRules rules;
-  for (int i = 5; i < argc; ++i) {
-    if (std::string_view(argv[i]) == kListen) rules.listen = true;
-    if (const auto rule = policies::address_rule(argv[i])) rules.reachable.push_back(*rule);
-  }
-  const Status status =
-      cut(std::atoi(argv[2]), std::strtoull(argv[3], nullptr, 10), argv[4], rules);
+  const Status status = cut(std::atoi(argv[2]), std::strtoull(argv[3], nullptr, 10), argv[4],
+                            cut_order({argv + 5, argv + argc}));
   if (status) return 0;
   std::fputs(status.error().what.c_str(), stdout);
   return 1;

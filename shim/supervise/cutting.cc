@@ -17,6 +17,12 @@ bool same(const NetworkRules& one, const NetworkRules& other) {
   return one.any == other.any && one.listen == other.listen && one.reachable == other.reachable;
 }
 
+std::vector<NetworkRules> network_of(const policies::Policy& policy) {
+  std::vector<NetworkRules> rules;
+  for (const Phase phase : policies::kPhases) rules.push_back(policy.boundary(phase).network);
+  return rules;
+}
+
 std::vector<std::string> lines_of(const std::string& text) {
   std::vector<std::string> lines;
   for (std::size_t at = 0; at < text.size();) {
@@ -40,7 +46,8 @@ Step GuardedContainer::cut_step(Phase phase, Cut cut) {
   return {"connections",
           [this, phase, cut = std::move(cut)](Step::Done done) {
             std::vector<std::string> arguments{"cut", network_->folder()};
-            for (std::string& word : cut_words(plan_.policy->boundary(phase).network))
+            for (std::string& word :
+                 cut_words(network_of(*plan_.policy), static_cast<std::size_t>(phase)))
               arguments.push_back(std::move(word));
             run_role(std::move(arguments), kCutDeadline, [cut, done](const auto& run) {
               const Status status = outcome_of(run, "connections were not cut in time");

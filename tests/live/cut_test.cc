@@ -11,6 +11,9 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include <cstring>
+#include <functional>
+#include <optional>
 #include <thread>
 
 #include "oci/sys.h"
@@ -145,7 +148,9 @@ class Cutting : public ::testing::Test {
     }
     char byte = 0;
     if (::read(ready[0], &byte, 1) == 1) {
-      auto cut = cut_connections(cgroups_below(group_), rules(allowed));
+      CutOrder order{rules(allowed), {}};
+      if (once_) order.once.push_back(*once_);
+      auto cut = cut_connections(cgroups_below(group_), order);
       EXPECT_TRUE(cut) << cut.error().what;
       cut_.clear();
       if (cut)
@@ -162,6 +167,7 @@ class Cutting : public ::testing::Test {
 
   std::string group_ = unified_root() + "/moat-cut-" + std::to_string(::getpid());
   std::vector<std::string> cut_;
+  std::optional<policies::AddressRule> once_;
 };
 
 TEST_F(Cutting, WhatTheNewBoundaryDoesNotAllowIsNoMore) {
@@ -274,9 +280,46 @@ TEST_F(Cutting, OthersSocketsAreNotTouched) {
   EXPECT_EQ(around("", uses, "/other"), 3) << "any other cgroup below is the container's";
 }
 
+// Made from the very port that others come to, so that it looks as if it were one of theirs.
+TEST_F(Cutting, AConnectionFromTheServersOwnPortIsNoClients) {
+  const Service bad;
+  for (const bool named : {true, false}) {
+    once_ = named ? policies::address_rule(to(bad)) : std::nullopt;
+    EXPECT_EQ(around("'@listen'",
+                     [&](const auto& cutting) {
+                       const int on = 1;
+                       const UniqueFd made(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+                       const UniqueFd server(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+                       sockaddr_in own = local(0), far = local(bad.port);
+                       socklen_t length = sizeof own;
+                       for (const UniqueFd* fd : {&made, &server}) {
+                         ::setsockopt(fd->raw(), SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+                         if (::bind(fd->raw(), generic(own), length) != 0) return 1;
+                         ::getsockname(fd->raw(), generic(own), &length);
+                       }
+                       if (::connect(made.raw(), generic(far), sizeof far) != 0) return 2;
+                       if (::listen(server.raw(), 1) != 0) return 3;
+                       cutting();
+                       return works(made.raw()) ? 4 : 0;
+                     }),
+              named ? 0 : 4)
+        << "it is told by where it leads to alone";
+  }
+}
+
 TEST_F(Cutting, ItsOwnWordsAreReadAsTheyAreMeant) {
-  const auto words = cut_words(rules("'@listen', '10.0.0.0/8:443', 'unix:/run/x', 'hub:80'"));
-  EXPECT_EQ(words, (std::vector<std::string>{"--listen", "10.0.0.0/8:443"}));
+  policies::NetworkRules any;
+  any.any = true;
+  any.addresses = {"192.0.2.1"};
+  const std::vector<policies::NetworkRules> phases{
+      any, rules("'@listen', '10.0.0.0/8:443', 'unix:/run/x', 'hub:80'"), rules("'[::1]'")};
+  const auto words = cut_words(phases, 1);
+  EXPECT_EQ(words, (std::vector<std::string>{"--listen", "10.0.0.0/8:443", "--once", "[::1]"}));
+  const CutOrder order = cut_order(words);
+  EXPECT_TRUE(order.rules.listen);
+  EXPECT_EQ(order.rules.reachable, phases[1].reachable);
+  EXPECT_EQ(order.once, phases[2].reachable);
+  EXPECT_FALSE(cut_order(cut_words(phases, 2)).rules.listen);
 }
 
 }  // namespace

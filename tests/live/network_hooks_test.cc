@@ -232,7 +232,9 @@ TEST_F(Network, AnOwnPlaceIsForWhoMayListen) {
   EXPECT_EQ(inside([&] { return place6(18080); }), EPERM);
   EXPECT_EQ(inside([&] { return place(SOCK_DGRAM, 18080); }), EPERM);
   EXPECT_EQ(inside([&] { return place(SOCK_DGRAM, 0); }), 0);
-  EXPECT_EQ(policies::address_text(records().front()), "127.0.0.1:18080");
+  const auto told = records();
+  ASSERT_FALSE(told.empty());
+  EXPECT_EQ(policies::address_text(told.front()), "127.0.0.1:18080");
   enter(Phase::Init);
   EXPECT_EQ(inside([&] { return place(SOCK_STREAM, 18080); }), 0);
 }

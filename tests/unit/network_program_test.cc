@@ -302,9 +302,9 @@ TEST(NetworkProgram, OnlyKindsThatOtherProgramsHoldAreMade) {
            Row{SOCK_RAW, IPPROTO_TCP, false, false}, Row{SOCK_RAW, IPPROTO_RAW, false, false},
            Row{6, 33, false, false},  // DCCP
        })
-    for (const std::uint32_t family : {AF_INET, AF_INET6}) {
+    for (const int family : {AF_INET, AF_INET6}) {
       bpf_sock socket{};
-      socket.family = family;
+      socket.family = static_cast<std::uint32_t>(family);
       socket.type = row.type;
       socket.protocol = row.protocol;
       hooked.machine().context.resize(sizeof socket);

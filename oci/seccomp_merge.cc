@@ -66,8 +66,8 @@ Part::Want want_of(Treatment treatment) {
 std::vector<Part> rest_of(const CallPlan& plan) {
   std::vector<Part> parts;
   if (plan.rest != Treatment::Notify) return {{{}, want_of(plan.rest)}};
-  add(parts, blocks_of(plan.call->interest), Part::Want::Ask);
-  add(parts, blocks_outside(plan.call->interest), Part::Want::Keep);
+  add(parts, blocks_of(*plan.call->interest), Part::Want::Ask);
+  add(parts, blocks_outside(*plan.call->interest), Part::Want::Keep);
   return parts;
 }
 
@@ -86,8 +86,8 @@ std::vector<Part> parts_of(const CallPlan& plan) {
   const Part::Want want = want_of(plan.barred);
   if (want == Part::Want::Keep || (rest.size() == 1 && rest[0].want == want)) return rest;
   std::vector<Part> parts;
-  add(parts, blocks_of(plan.call->barred), want);
-  for (const policies::Block& block : blocks_outside(plan.call->barred))
+  add(parts, blocks_of(*plan.call->barred), want);
+  for (const policies::Block& block : blocks_outside(*plan.call->barred))
     for (const Part& part : rest) {
       Part both{conditions_of(block), part.want};
       bool empty = false;

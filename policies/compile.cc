@@ -28,13 +28,13 @@ std::vector<CallFacts> hardest(const SyscallRow& row, bool kernel_holds) {
   facts.call = &row;
   facts.unreadable = true;
   facts.kernel_holds = kernel_holds;
-  for (const Block& part : blocks_outside(row.barred))
-    for (const Block& interesting : blocks_of(row.interest))
+  for (const Block& part : blocks_outside(*row.barred))
+    for (const Block& interesting : blocks_of(*row.interest))
       for (const std::uint64_t extreme : {std::uint64_t{0}, ~std::uint64_t{0}}) {
         facts.args.fill(extreme);
         settle(part, extreme, facts.args);
         settle(interesting, extreme, facts.args);
-        if (!row.barred.holds(facts.args)) questions.push_back(facts);
+        if (!row.barred->holds(facts.args)) questions.push_back(facts);
       }
   return questions;
 }
@@ -65,7 +65,7 @@ bool always_allowed(const Policy& policy, const SyscallRow& row, bool kernel_hol
 }
 
 Treatment plan_barred(const SyscallRow& row, Mode mode) {
-  if (row.barred.kind == RegisterSet::Kind::Nothing) return Treatment::Allow;
+  if (row.barred->kind == RegisterSet::Kind::Nothing) return Treatment::Allow;
   if (mode == Mode::Enforce) return Treatment::Refuse;
   // Every thread starts with clone3, and its flags are in memory: nothing could be said about it.
   const bool silent = row.tier == Tier::Never && row.action == Action::ProcessCreate;

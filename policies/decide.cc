@@ -144,8 +144,8 @@ Decision decide_call(const Owner& owner, const CallFacts& facts) {
     return decision;
   }
   const bool watched = is_watched_open(*facts.call);
-  if (facts.call->barred.holds(facts.args) && !watched) return decide_never(facts);
-  Decision decision = watched || facts.call->interest.holds(facts.args)
+  if (facts.call->barred->holds(facts.args) && !watched) return decide_never(facts);
+  Decision decision = watched || facts.call->interest->holds(facts.args)
                           ? by_action(owner.boundary, facts)
                           : detail::yes(facts.call->action, {});
   decision.rule = rule_of(owner.name, decision.action);

@@ -61,6 +61,9 @@ struct RegisterSet {
   }
 };
 
+inline constexpr RegisterSet kNoRegisters{};
+inline constexpr RegisterSet kAllRegisters{RegisterSet::Kind::Everything};
+
 // All hold; no register twice. Empty: always.
 using Block = std::vector<ArgTest>;
 

@@ -32,24 +32,22 @@ using Args = std::array<Arg, 6>;
 // the older call by themselves (clone3, openat2, io_uring in libuv), or where kernels are commonly
 // built without it.
 constexpr SyscallRow never(std::string_view name, Numbers n, int err, Action action, Args args = {},
-                           const RegisterSet& barred = {RegisterSet::Kind::Everything}) {
-  return {name, n.x86_64, n.arm64, args, action, Tier::Never, err, barred, {}};
+                           const RegisterSet* barred = &kAllRegisters) {
+  return {name, n.x86_64, n.arm64, args, action, Tier::Never, err, barred, &kNoRegisters};
 }
 
-constexpr RegisterSet kAlways{RegisterSet::Kind::Everything};
-
 constexpr SyscallRow gate(std::string_view name, Numbers n, Action action, Args args,
-                          const RegisterSet& interest = kAlways) {
-  return {name, n.x86_64, n.arm64, args, action, Tier::Gate, 0, {}, interest};
+                          const RegisterSet* interest = &kAllRegisters) {
+  return {name, n.x86_64, n.arm64, args, action, Tier::Gate, 0, &kNoRegisters, interest};
 }
 
 constexpr SyscallRow path(std::string_view name, Numbers n, Args args,
-                          const RegisterSet& interest = kAlways) {
-  return {name, n.x86_64, n.arm64, args, FilesystemModify, Tier::Path, 0, {}, interest};
+                          const RegisterSet* interest = &kAllRegisters) {
+  return {name, n.x86_64, n.arm64, args, FilesystemModify, Tier::Path, 0, &kNoRegisters, interest};
 }
 
 // Beside what a phase may say of the call: registers that no phase can have.
-constexpr SyscallRow barred(int err, const RegisterSet& registers, SyscallRow row) {
+constexpr SyscallRow barred(int err, const RegisterSet* registers, SyscallRow row) {
   row.never_errno = err;
   row.barred = registers;
   return row;
@@ -73,20 +71,18 @@ constexpr RegisterSet not_in(Regions... regions) {
   return {RegisterSet::Kind::NotIn, {Region(regions)...}};
 }
 
-constexpr RegisterSet flag_set(std::uint8_t index, std::uint64_t flag) {
-  return in(masked(index, flag, flag));
-}
+// The sets of the rows; each is one object, however many rows share it.
+template <std::uint8_t kIndex, std::uint64_t kFlag>
+constexpr RegisterSet kFlagSet = in(masked(kIndex, kFlag, kFlag));
 
-constexpr RegisterSet not_null(std::uint8_t index) {
-  return not_in(masked(index, ~0ULL, 0));
-}
+template <std::uint8_t kIndex>
+constexpr RegisterSet kNotNull = not_in(masked(kIndex, ~0ULL, 0));
 
 // O_WRONLY, O_RDWR, O_CREAT, O_TRUNC: the same on both architectures. O_TMPFILE needs one of the
 // first two.
-constexpr RegisterSet write_open(std::uint8_t index) {
-  return in(masked(index, 0x1, 0x1), masked(index, 0x2, 0x2), masked(index, 0x40, 0x40),
-            masked(index, 0x200, 0x200));
-}
+template <std::uint8_t kIndex>
+constexpr RegisterSet kWriteOpen = in(masked(kIndex, 0x1, 0x1), masked(kIndex, 0x2, 0x2),
+                                      masked(kIndex, 0x40, 0x40), masked(kIndex, 0x200, 0x200));
 
 // Everything but a thread: CLONE_THREAD missing.
 constexpr RegisterSet kNoThread = in(masked(0, 0x10000, 0));
@@ -129,6 +125,9 @@ constexpr RegisterSet kOddPersonality = not_in(masked(0, 0xfffdfff7, 0), is(0, 0
 // Signal 0 only asks whether somebody is there.
 constexpr RegisterSet kSignal = not_in(is(1, 0));
 
+// 0 is the caller.
+constexpr RegisterSet kOtherProcess = not_in(is(0, 0));
+
 // SIGURG is ignored by whoever does not expect it, and Go's scheduler sends a hundred a second.
 constexpr RegisterSet kThreadSignal = not_in(is(2, 0), is(2, 23));
 
@@ -146,8 +145,8 @@ constexpr std::array kSyscalls{
     never("chroot", {161, 51}, EPERM, ProcessContext, {Path}),
     gate("clock_adjtime", {305, 266}, SystemControl, {Number, Pointer}),
     never("clock_settime", {227, 112}, EPERM, SystemControl, {Number, Pointer}),
-    barred(EPERM, kNamespaces,
-           gate("clone", {56, 220}, ProcessCreate, {CloneFlags, Pointer, Pointer}, kNoThread)),
+    barred(EPERM, &kNamespaces,
+           gate("clone", {56, 220}, ProcessCreate, {CloneFlags, Pointer, Pointer}, &kNoThread)),
     never("clone3", both(435), ENOSYS, ProcessCreate, {Pointer, Length}),
     gate("connect", {42, 203}, NetworkAccess, {Fd, SockAddr, Length}),
     path("creat", {85, kNone}, {Path, Number}),
@@ -167,7 +166,7 @@ constexpr std::array kSyscalls{
     never("fsmount", both(432), EPERM, SystemControl, {Fd, Flags, Flags}),
     never("fsopen", both(430), EPERM, SystemControl, {Text, Flags}),
     never("fspick", both(433), EPERM, SystemControl, {DirFd, Path, Flags}),
-    path("futimesat", {261, kNone}, {DirFd, Path, Pointer}, not_null(1)),
+    path("futimesat", {261, kNone}, {DirFd, Path, Pointer}, &kNotNull<1>),
     never("get_kernel_syms", {177, kNone}, ENOSYS, SystemInfo),
     never("init_module", {175, 105}, EPERM, SystemControl, {Pointer, Length, Text}),
     never("io_uring_enter", both(426), ENOSYS, SystemControl, {Fd}),
@@ -179,11 +178,11 @@ constexpr std::array kSyscalls{
     never("kexec_file_load", {320, 294}, EPERM, SystemControl),
     never("kexec_load", {246, 104}, EPERM, SystemControl),
     never("keyctl", {250, 219}, EPERM, SystemControl, {Number}),
-    gate("kill", {62, 129}, ProcessCross, {Pid, Signal}, kSignal),
+    gate("kill", {62, 129}, ProcessCross, {Pid, Signal}, &kSignal),
     path("lchown", {94, kNone}, {Name, Number, Number}),
     path("link", {86, kNone}, {Name, Name}),
     path("linkat", {265, 37}, {DirFd, Name, DirFd, Name, Flags}),
-    SyscallRow{"listen", 50, 201, {Fd, Number}, NetworkAccess, Tier::Trigger, 0, {}, kAlways},
+    SyscallRow{"listen", 50, 201, {Fd, Number}, NetworkAccess, Tier::Trigger},
     never("lookup_dcookie", {212, 18}, EPERM, SystemInfo),
     path("lremovexattr", {198, 15}, {Name, Text}),
     path("lsetxattr", {189, 6}, {Name, Text, Pointer, Length, Flags}),
@@ -199,36 +198,36 @@ constexpr std::array kSyscalls{
     path("mknod", {133, kNone}, {Name, Number, Number}),
     path("mknodat", {259, 33}, {DirFd, Name, Number, Number}),
     gate("mmap", {9, 222}, FilesystemExec, {Pointer, Length, Protection, Flags, Fd, Number},
-         kFreshCode),
+         &kFreshCode),
     never("modify_ldt", {154, kNone}, ENOSYS, SystemControl),
     never("mount", {165, 40}, EPERM, SystemControl, {Text, Path, Text, Flags, Pointer}),
     never("mount_setattr", both(442), EPERM, SystemControl, {DirFd, Path, Flags, Pointer, Length}),
     never("move_mount", both(429), EPERM, SystemControl, {DirFd, Path, DirFd, Path, Flags}),
     never("move_pages", {279, 239}, EPERM, ProcessCross, {Pid}),
-    gate("mprotect", {10, 226}, FilesystemExec, {Pointer, Length, Protection}, flag_set(2, 0x4)),
+    gate("mprotect", {10, 226}, FilesystemExec, {Pointer, Length, Protection}, &kFlagSet<2, 0x4>),
     // A gate, not a path: message queues live on a mount of the kernel's own, which no flip
     // reaches; the name is memory and so cannot be what allows.
     gate("mq_open", {240, 180}, FilesystemModify, {Text, OpenFlags, Number, Pointer},
-         write_open(1)),
+         &kWriteOpen<1>),
     gate("mq_unlink", {241, 181}, FilesystemModify, {Text}),
     never("name_to_handle_at", {303, 264}, EPERM, FilesystemRead, {DirFd, Path}),
     never("nfsservctl", {180, 42}, ENOSYS, SystemControl),
-    path("open", {2, kNone}, {Path, OpenFlags, Number}, write_open(1)),
+    path("open", {2, kNone}, {Path, OpenFlags, Number}, &kWriteOpen<1>),
     never("open_by_handle_at", {304, 265}, EPERM, FilesystemRead, {Fd, Pointer, OpenFlags}),
     never("open_tree", both(428), EPERM, SystemControl, {DirFd, Path, Flags}),
     never("open_tree_attr", both(467), EPERM, SystemControl, {DirFd, Path, Flags}),  // 6.15
-    path("openat", {257, 56}, {DirFd, Path, OpenFlags, Number}, write_open(2)),
+    path("openat", {257, 56}, {DirFd, Path, OpenFlags, Number}, &kWriteOpen<2>),
     never("openat2", both(437), ENOSYS, FilesystemModify, {DirFd, Path, OpenHow, Length}),
     never("perf_event_open", {298, 241}, EPERM, SystemInfo, {Pointer, Pid}),
-    never("personality", {135, 92}, EPERM, ProcessContext, {Number}, kOddPersonality),
+    never("personality", {135, 92}, EPERM, ProcessContext, {Number}, &kOddPersonality),
     never("pidfd_getfd", both(438), EPERM, ProcessCross, {Fd, Number, Flags}),
     gate("pidfd_send_signal", both(424), ProcessCross, {Fd, Signal, Pointer, Flags}),
     never("pivot_root", {155, 41}, EPERM, SystemControl, {Path, Path}),
     gate("pkey_mprotect", {329, 288}, FilesystemExec, {Pointer, Length, Protection, Number},
-         flag_set(2, 0x4)),
-    never("prctl", {157, 167}, EPERM, ProcessCross, {Number}, kPrctlOnOthers),
+         &kFlagSet<2, 0x4>),
+    never("prctl", {157, 167}, EPERM, ProcessCross, {Number}, &kPrctlOnOthers),
     // Limits of another process can end it (RLIMIT_CPU); 0 is the caller.
-    gate("prlimit64", {302, 261}, ProcessCross, {Pid, Number, Pointer, Pointer}, not_in(is(0, 0))),
+    gate("prlimit64", {302, 261}, ProcessCross, {Pid, Number, Pointer, Pointer}, &kOtherProcess),
     never("process_madvise", both(440), EPERM, ProcessCross, {Fd}),
     never("process_mrelease", both(448), EPERM, ProcessCross, {Fd, Flags}),
     never("process_vm_readv", {310, 270}, EPERM, ProcessCross, {Pid}),
@@ -248,11 +247,11 @@ constexpr std::array kSyscalls{
     gate("rt_sigqueueinfo", {129, 138}, ProcessCross, {Pid, Signal, Pointer}),
     gate("rt_tgsigqueueinfo", {297, 240}, ProcessCross, {Pid, Pid, Signal, Pointer}),
     gate("sendmmsg", {307, 269}, NetworkAccess, {Fd, Pointer, Number, Flags},
-         flag_set(3, kMsgFastOpen)),
-    gate("sendmsg", {46, 211}, NetworkAccess, {Fd, Pointer, Flags}, flag_set(2, kMsgFastOpen)),
+         &kFlagSet<3, kMsgFastOpen>),
+    gate("sendmsg", {46, 211}, NetworkAccess, {Fd, Pointer, Flags}, &kFlagSet<2, kMsgFastOpen>),
     // send() is sendto() without an address, also with MSG_FASTOPEN (the kernel refuses that).
     gate("sendto", {44, 206}, NetworkAccess, {Fd, Pointer, Length, Flags, SockAddr, Length},
-         not_null(4)),
+         &kNotNull<4>),
     gate("setdomainname", {171, 162}, SystemControl, {Text, Length}),
     gate("sethostname", {170, 161}, SystemControl, {Text, Length}),
     never("setns", {308, 268}, EPERM, ProcessContext, {Fd, Flags}),
@@ -260,18 +259,18 @@ constexpr std::array kSyscalls{
     path("setxattr", {188, 5}, {Path, Text, Pointer, Length, Flags}),
     path("setxattrat", both(463), {DirFd, Path, Flags, Text, Pointer, Length}),  // 6.13
     // SHM_EXEC maps what it attaches to be run.
-    gate("shmat", {30, 196}, FilesystemExec, {Number, Pointer, Protection}, flag_set(2, 0x8000)),
-    barred(EAFNOSUPPORT, kOddSocket,
+    gate("shmat", {30, 196}, FilesystemExec, {Number, Pointer, Protection}, &kFlagSet<2, 0x8000>),
+    barred(EAFNOSUPPORT, &kOddSocket,
            gate("socket", {41, 198}, NetworkAccess, {Domain, SockType, Protocol})),
     gate("socketpair", {53, 199}, NetworkAccess, {Domain, SockType, Protocol, Pointer},
-         kDatagramPair),
+         &kDatagramPair),
     never("swapoff", {168, 225}, EPERM, SystemControl, {Path}),
     never("swapon", {167, 224}, EPERM, SystemControl, {Path, Flags}),
     path("symlink", {88, kNone}, {Text, Name}),
     path("symlinkat", {266, 36}, {Text, DirFd, Name}),
     never("syslog", {103, 116}, EPERM, SystemInfo, {Number}),
-    gate("tgkill", {234, 131}, ProcessCross, {Pid, Pid, Signal}, kThreadSignal),
-    gate("tkill", {200, 130}, ProcessCross, {Pid, Signal}, kSignal),
+    gate("tgkill", {234, 131}, ProcessCross, {Pid, Pid, Signal}, &kThreadSignal),
+    gate("tkill", {200, 130}, ProcessCross, {Pid, Signal}, &kSignal),
     path("truncate", {76, 45}, {Path, Length}),
     never("umount2", {166, 39}, EPERM, SystemControl, {Path, Flags}),
     path("unlink", {87, kNone}, {Name}),
@@ -282,7 +281,7 @@ constexpr std::array kSyscalls{
     never("ustat", {136, kNone}, ENOSYS, SystemInfo),
     path("utime", {132, kNone}, {Path, Pointer}),
     // With a null path it is futimens(): heartbeats on a descriptor, many per second.
-    path("utimensat", {280, 88}, {DirFd, Path, Pointer, Flags}, not_null(1)),
+    path("utimensat", {280, 88}, {DirFd, Path, Pointer, Flags}, &kNotNull<1>),
     path("utimes", {235, kNone}, {Path, Pointer}),
     gate("vfork", {58, kNone}, ProcessCreate, {}),
     never("vhangup", {153, 58}, EPERM, SystemControl),
@@ -304,9 +303,9 @@ constexpr bool numbers_are_unique(Arch arch) {
 
 constexpr bool is_sound(const SyscallRow& row) {
   using Kind = RegisterSet::Kind;
-  const bool bars = row.barred.kind != Kind::Nothing;
+  const bool bars = row.barred->kind != Kind::Nothing;
   return bars == (row.never_errno != 0) && (bars || row.tier != Tier::Never) &&
-         (row.tier == Tier::Never) == (row.interest.kind == Kind::Nothing) && row.x86_64 != kNone;
+         (row.tier == Tier::Never) == (row.interest->kind == Kind::Nothing) && row.x86_64 != kNone;
 }
 
 static_assert(std::ranges::is_sorted(kSyscalls, {}, &SyscallRow::name));

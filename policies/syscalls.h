@@ -59,9 +59,9 @@ struct SyscallRow {
   // Refused in the filter in `enforce`, in every phase, unreported, with `never_errno`: ENOSYS
   // where libcs fall back on their own.
   int never_errno = 0;
-  RegisterSet barred{};
+  const RegisterSet* barred = &kNoRegisters;
   // Of the rest: when the call is worth a question.
-  RegisterSet interest{RegisterSet::Kind::Everything};
+  const RegisterSet* interest = &kAllRegisters;
 
   [[nodiscard]] constexpr std::int32_t number(Arch arch) const {
     return arch == Arch::X86_64 ? x86_64 : arm64;

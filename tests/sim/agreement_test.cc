@@ -121,7 +121,7 @@ void expect_barred(const World& world, const SyscallRow& row, const Args& args,
   const auto decision = decide(*world.policy, Phase::Init, facts);
   ASSERT_TRUE(!decision.allowed || after != SECCOMP_RET_USER_NOTIF);
   const std::uint32_t refusal = SECCOMP_RET_ERRNO | static_cast<std::uint32_t>(row.never_errno);
-  const bool may_ask = world.plain && row.barred.kind != policies::RegisterSet::Kind::Everything;
+  const bool may_ask = world.plain && row.barred->kind != policies::RegisterSet::Kind::Everything;
   const bool asked = after == SECCOMP_RET_USER_NOTIF && !may_ask;
   ASSERT_TRUE(after == refusal || after == world.fallback || asked) << std::hex << after;
 }
@@ -138,7 +138,7 @@ void check_row(const World& world, const SyscallRow& row, const json& seccomp) {
     } else if (!libseccomp_knows(row.name)) {
       // runc skips such names; in `enforce` the default refuses them.
       ASSERT_EQ(after, world.mode == Mode::Enforce ? world.fallback : before);
-    } else if (row.barred.holds(args)) {
+    } else if (row.barred->holds(args)) {
       expect_barred(world, row, args, before, after);
     } else {
       ASSERT_TRUE(permits(after) || after == SECCOMP_RET_USER_NOTIF) << std::hex << after;

@@ -37,7 +37,7 @@ std::array<std::set<std::uint64_t>, 6> edges_of(const SyscallRow& row, const jso
     add_edges(edges[test.index], test.mask);
     add_edges(edges[test.index], test.value);
   };
-  for (const policies::RegisterSet& set : {row.barred, row.interest})
+  for (const policies::RegisterSet& set : {*row.barred, *row.interest})
     for (const auto& region : set.regions) {
       if (!region) continue;
       for (const auto& test : region->all)
@@ -76,7 +76,7 @@ std::vector<Args> vectors_of(const policies::SyscallRow& row, const json& seccom
     add_edges(values, test.value);
     return values;
   };
-  for (const policies::RegisterSet& set : {row.barred, row.interest})
+  for (const policies::RegisterSet& set : {*row.barred, *row.interest})
     for (const auto& region : set.regions) {
       if (!region || !region->all[1]) continue;
       for (const std::uint64_t one : near(*region->all[0]))

@@ -69,9 +69,9 @@ TEST(Registers, EverySetOfTheTableIsPartitionedByItsBlocks) {
   for (const SyscallRow& row : syscalls()) {
     SCOPED_TRACE(row.name);
     const auto values = test::vectors_of(row, nlohmann::json::object());
-    expect_partition(row.barred, values);
-    expect_partition(row.interest, values);
-    for (const RegisterSet& set : {row.barred, row.interest})
+    expect_partition(*row.barred, values);
+    expect_partition(*row.interest, values);
+    for (const RegisterSet& set : {*row.barred, *row.interest})
       for (const auto& blocks : {blocks_of(set), blocks_outside(set)}) {
         EXPECT_LE(blocks.size(), 100U) << "a filter has 4096 instructions for everything";
         for (const Block& block : blocks)
@@ -81,7 +81,7 @@ TEST(Registers, EverySetOfTheTableIsPartitionedByItsBlocks) {
 }
 
 TEST(Registers, APointerIsComparedOnce) {
-  const RegisterSet& times = find_syscall("utimensat")->interest;
+  const RegisterSet& times = *find_syscall("utimensat")->interest;
   ASSERT_EQ(blocks_of(times).size(), 1U);
   EXPECT_EQ(blocks_of(times)[0][0].op, ArgTest::Op::NotEq);
 }
@@ -129,7 +129,7 @@ TEST(Barred, IsWhatNoOrdinaryServerAsksFor) {
            Bar{"clone", {0x11}, false, "fork"},
            Bar{"clone", {0x10000011}, true, "CLONE_NEWUSER"},
        })
-    EXPECT_EQ(find_syscall(row.call)->barred.holds(row.args), row.refused)
+    EXPECT_EQ(find_syscall(row.call)->barred->holds(row.args), row.refused)
         << row.call << ": " << row.why;
 }
 
@@ -146,21 +146,21 @@ TEST(Interest, IsTheMemoryThatIsWrittenAndRun) {
            Bar{"shmat", {1, 0, 0}, false, "shared memory"},
            Bar{"shmat", {1, 0, 0x8000}, true, "to be run"},
        })
-    EXPECT_EQ(find_syscall(row.call)->interest.holds(row.args), row.refused)
+    EXPECT_EQ(find_syscall(row.call)->interest->holds(row.args), row.refused)
         << row.call << ": " << row.why;
 }
 
 TEST(Interest, IgnoresWhatTheKernelIgnores) {
-  const RegisterSet& open = find_syscall("openat")->interest;
+  const RegisterSet& open = *find_syscall("openat")->interest;
   EXPECT_FALSE(open.holds({0, 0, 0xffffffff00080000})) << "int flags: the upper half is garbage";
   EXPECT_TRUE(open.holds({0, 0, 0xffffffff00000001}));
   EXPECT_TRUE(open.holds({0, 0, 0x410002})) << "O_TMPFILE comes with write access";
-  const RegisterSet& clone = find_syscall("clone")->interest;
+  const RegisterSet& clone = *find_syscall("clone")->interest;
   EXPECT_FALSE(clone.holds({0x3d0f00})) << "pthread_create";
   EXPECT_TRUE(clone.holds({0x11})) << "fork";
-  EXPECT_TRUE(find_syscall("clone")->barred.holds({0x3d0f00 | 0x20000}))
+  EXPECT_TRUE(find_syscall("clone")->barred->holds({0x3d0f00 | 0x20000}))
       << "a thread in another mount namespace";
-  const RegisterSet& socket = find_syscall("socket")->barred;
+  const RegisterSet& socket = *find_syscall("socket")->barred;
   EXPECT_FALSE(socket.holds({0xffff000000000002, 0x80801, 0}));
   EXPECT_TRUE(socket.holds({0xffff000000000011, 1, 0})) << "AF_PACKET";
 }

@@ -31,7 +31,8 @@ struct CutOrder {
   std::vector<policies::AddressRule> once;
 };
 
-// In the caller's network namespace; `cgroups`: the ids of those whose sockets are meant.
+// In the caller's network namespace; `cgroups`: the ids of those whose sockets are meant. The error
+// is Unimplemented where the kernel has no list to give (tcp_diag).
 Result<std::vector<Cut>> cut_connections(const std::set<std::uint64_t>& cgroups,
                                          const CutOrder& order);
 

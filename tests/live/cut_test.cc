@@ -5,10 +5,14 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <poll.h>
 #include <sched.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include <cstring>
@@ -18,6 +22,7 @@
 
 #include "oci/sys.h"
 #include "tests/support/policies.h"
+#include "tests/support/victim.h"
 
 namespace moat::shim {
 namespace {
@@ -304,6 +309,40 @@ TEST_F(Cutting, AConnectionFromTheServersOwnPortIsNoClients) {
                      }),
               named ? 0 : 4)
         << "it is told by where it leads to alone";
+  }
+}
+
+// The role, where the kernel answers no question about sockets.
+int cut_without_list(pid_t pid, const std::string& group) {
+  const std::string start = std::to_string(oci::start_time_of(pid)), number = std::to_string(pid);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    sock_filter program[] = {BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0),
+                             BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_sendto, 0, 1),
+                             BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOENT),
+                             BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
+    sock_fprog filter{4, program};
+    if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+        ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) != 0)
+      ::_exit(9);
+    ::execl(MOAT_BIN "/containerd-shim-moat-v2", "shim", "cut", number.c_str(), start.c_str(),
+            group.c_str(), nullptr);
+    ::_exit(9);
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  return WEXITSTATUS(status);
+}
+
+TEST_F(Cutting, WhereItCannotBeDoneAConnectionThatIsSeenKeepsThePhaseFromBeginning) {
+  const Service bad;
+  for (const bool connects : {true, false}) {
+    const test::Victim victim([&] {
+      join(group_);
+      return connects && !works(UniqueFd(connected(bad.port)).release()) ? 1 : 0;
+    });
+    ASSERT_EQ(victim.result(), 0U);
+    EXPECT_EQ(cut_without_list(victim.pid(), group_), connects ? 1 : 0);
   }
 }
 

@@ -92,7 +92,7 @@ void InFlight::look_at(pid_t tid, Thread& thread) const {
   }
   const auto inside = std::ranges::find_if(calls_, [&](const policies::SyscallRow* row) {
     return row->number(arch_) == doing->number && doing->number >= 0 &&
-           row->interest.holds(doing->args);
+           row->interest->holds(doing->args);
   });
   thread.call = inside == calls_.end() ? nullptr : *inside;
   thread.out = thread.call == nullptr;

@@ -97,7 +97,7 @@ TEST(SessionBoundary, DecidesInsteadOfThePhases) {
 TEST(SessionBoundary, IsPartOfWhatTheFilterAsksAbout) {
   const auto treatment_of_fork = [](const Policy& policy) {
     for (const CallPlan& plan : compile(policy, Mode::Enforce))
-      if (plan.call->name == "fork") return plan.treatment;
+      if (plan.call->name == "fork") return plan.rest;
     return Treatment::Refuse;
   };
   const std::string everywhere =

@@ -70,10 +70,13 @@ spec:
     CallFacts facts;
     facts.kernel_holds = true;
     facts.kernel_names_unix = named;
-    facts.call = find_syscall("socket");
-    facts.args = {AF_UNIX, SOCK_DGRAM};
-    EXPECT_EQ(decide(policy, Phase::Load, facts).allowed, named);
-    EXPECT_FALSE(decide(policy, Phase::Serve, facts).allowed);
+    for (const char* call : {"socket", "socketpair"})
+      for (const std::uint64_t type : {SOCK_DGRAM, SOCK_RAW}) {
+        facts.call = find_syscall(call);
+        facts.args = {AF_UNIX, type};
+        EXPECT_EQ(decide(policy, Phase::Load, facts).allowed, named) << call << " " << type;
+        EXPECT_FALSE(decide(policy, Phase::Serve, facts).allowed) << call << " " << type;
+      }
     facts.call = find_syscall("connect");
     facts.args = {3};
     for (const char* claimed : {"unix:/run/log.sock", "unix:/run/docker.sock"}) {
@@ -84,6 +87,32 @@ spec:
     facts.claimed_address = "10.0.0.1:80";
     EXPECT_FALSE(decide(policy, Phase::Load, facts).allowed);
   }
+}
+
+// Both: otherwise a claim of the other kind would have to be told from what is held.
+TEST(DecideNetwork, ReadsNoClaimWhereTheKernelHoldsAddressesAndNames) {
+  const Policy policy = test::policy_from(R"(
+apiVersion: moat.dev/v1alpha1
+kind: LifecyclePolicy
+metadata: {name: t}
+spec:
+  phases:
+    init: {network: {access: ["*"]}}
+    load: {network: {access: ["10.0.0.0/8:443", "unix:/run/log.sock"]}}
+    warmup: {network: {access: ["unix:/run/log.sock"]}}
+    serve: {network: {access: ["10.0.0.0/8:443", "unix:*"]}}
+)");
+  for (const bool holds : {true, false})
+    for (const bool named : {true, false}) {
+      CallFacts facts;
+      facts.call = find_syscall("connect");
+      facts.args = {3};
+      facts.kernel_holds = holds;
+      facts.kernel_names_unix = named;
+      EXPECT_EQ(decide(policy, Phase::Load, facts).allowed, holds && named);
+      EXPECT_FALSE(decide(policy, Phase::Warmup, facts).allowed);
+      EXPECT_EQ(decide(policy, Phase::Serve, facts).allowed, holds);
+    }
 }
 
 TEST(DecideNetwork, ARefusedNameServerIsNoViolation) {

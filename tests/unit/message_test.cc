@@ -55,12 +55,13 @@ TEST(Message, TellsOfAPhaseThatIsNearlyInForceOfMountsAndOfEnds) {
 }
 
 TEST(Message, SaysWhatHoldsTheNetwork) {
-  const auto back = decode(encode(Network{"c1", true, "put back", true}));
+  const auto back = decode(encode(Network{"c1", true, "put back", true, {"c 1:3 /dev/null"}}));
   ASSERT_TRUE(back) << back.error().what;
   const auto& got = std::get<Network>(*back);
   EXPECT_EQ(got.id, "c1");
   EXPECT_TRUE(got.holds && got.names);
   EXPECT_EQ(got.problem, "put back");
+  EXPECT_EQ(got.devices, std::vector<std::string>{"c 1:3 /dev/null"});
 }
 
 TEST(Message, SaysWhatATransitionHasCut) {

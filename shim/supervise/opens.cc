@@ -68,11 +68,11 @@ void Watched::on_open(OpenEvent event, HeldEvent held) {
     return;
   }
   const Ear* session = session_of(pid);
-  // A runtime may still stand above a session whose own program runs already.
-  const bool begun = session != nullptr && policy_.session_boundary() != nullptr &&
-                     program_of(session->pid) != session->runtime_exe;
-  if (!membership_.contains(cgroups) ||
-      (!begun && is_runtime_bootstrap(pid, parts_.shim, membership_))) {
+  // Once a session runs its own program it is the runtime's no longer, though still its child.
+  const bool bootstrap = session == nullptr
+                             ? is_runtime_bootstrap(pid, parts_.shim, membership_)
+                             : session->pid == pid && program_of(pid) == session->runtime_exe;
+  if (!membership_.contains(cgroups) || bootstrap) {
     ++tally_->strangers;
     std::move(held).allow();
     return;

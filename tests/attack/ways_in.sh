@@ -47,9 +47,9 @@ ended() { stop_container "$1" "$CTR_PID"; }
 as_the_runtime() {
   world runtime
   intrude runtime --env LD_PRELOAD=/intruder.so \
-    --env "INTRUDER=open $MODEL , exec-memory /bin/intruder say intruded , create /outside , say done" \
+    --env "INTRUDER=open $MODEL , exec-memory /bin/intruder say intruded , create /outside , say over" \
     -- /proc/self/exe init
-  check "runtime: a library of the image runs in the runtime's own program" said runtime 'say done'
+  check "runtime: a library of the image runs in the runtime's own program" said runtime 'say over'
   check "runtime: it is in load" entered runtime load
   check "runtime: it is not let through for that" nothing grep '^say intruded' "$RUN_DIR/runtime.out"
   ended runtime
@@ -70,8 +70,8 @@ END
   world loader
   intrude loader --annotation moat.dev/profile=node/one -- /bin/intruder open "$MODEL" , \
     exec /bin/echo honest , exec-descriptor "$LOADER" /bin/sh -c "echo intruded" , \
-    exec /bin/echo still honest , say done
-  check "loader: the program ends" said loader 'say done'
+    exec /bin/echo still honest , say over
+  check "loader: the program ends" said loader 'say over'
   check "loader: what the phase lists runs, before and after" equals "honest still honest" \
     "$(grep -E '^(still )?honest$' "$RUN_DIR/loader.out" | paste -sd' ')"
   check "loader: a shell under the loader's name does not" nothing grep '^intruded' "$RUN_DIR/loader.out"
@@ -85,8 +85,8 @@ by_another_mount() {
   mkdir "$WORLD/models/deep" "$WORLD/rootfs/other"
   mount -t tmpfs moat-deep "$WORLD/models/deep"
   echo artifact >"$WORLD/models/deep/model.bin"
-  intrude mount -- /bin/intruder open /models/deep/model.bin , create /outside , say done
-  check "mount: the program ends" said mount 'say done'
+  intrude mount -- /bin/intruder open /models/deep/model.bin , create /outside , say over
+  check "mount: the program ends" said mount 'say over'
   check "mount: opening an artifact on a mount below the models ends init" entered mount load
   check "mount: so nothing is written outside" test ! -e "$WORLD/upper/outside"
   ended mount
@@ -94,8 +94,8 @@ by_another_mount() {
   world alias
   mkdir -p "$WORLD/rootfs/other"
   intrude alias --mount "type=bind,src=$WORLD/models,dst=/other,options=rbind:ro" -- \
-    /bin/intruder open /other/model.bin , create /outside , say done
-  check "alias: the program ends" said alias 'say done'
+    /bin/intruder open /other/model.bin , create /outside , say over
+  check "alias: the program ends" said alias 'say over'
   check "alias: opening an artifact by another mount of the same volume ends init" entered alias load
   check "alias: so nothing is written outside" test ! -e "$WORLD/upper/outside"
   ended alias
@@ -104,13 +104,13 @@ by_another_mount() {
 # Untrusted bytes are inside from the first open of an artifact on, whoever holds them.
 through_a_session() {
   world session
-  intrude session -- /bin/intruder say begun , wait /tmp/go , create /outside , say done
+  intrude session -- /bin/intruder say begun , wait /tmp/go , create /outside , say over
   check "session: the server begins" said session 'say begun'
   check "session: a session reads the artifact" ctr_ task exec --fifo-dir "$RUN_DIR/fifo" --exec-id copy session \
     /bin/sh -c "read -r line <$MODEL"
   check "session: which ends init" entered session load
   : >"$(inside session)/tmp/go"
-  check "session: the program ends" said session 'say done'
+  check "session: the program ends" said session 'say over'
   check "session: so nothing is written outside" test ! -e "$WORLD/upper/outside"
   ended session
 }
@@ -123,11 +123,11 @@ limit_to_one() {
 }
 without_descriptors() {
   world blind
-  intrude blind -- /bin/intruder open "$MODEL" , say loaded , wait /tmp/go , open /root/.ssh/id_rsa , say done
+  intrude blind -- /bin/intruder open "$MODEL" , say loaded , wait /tmp/go , open /root/.ssh/id_rsa , say over
   check "blind: the server loads" said blind 'say loaded'
   check "blind: the supervisor can open one file more" limit_to_one "$(supervisor_of blind)"
   : >"$(inside blind)/tmp/go"
-  check "blind: the program ends" said blind 'say done'
+  check "blind: the program ends" said blind 'say over'
   check "blind: a caller that cannot be looked at is refused" refused blind 'open /root/.ssh/id_rsa'
   ended blind
 }
@@ -176,8 +176,8 @@ writable() { awk -v at="$2" '($5 == at || index($5, at "/") == 1) && ("," $6 ","
 # A name that is no path must not end who reads it.
 no_path() {
   world path
-  intrude path -- /bin/intruder pipe-folder , open "$MODEL" , pipe-remove , say done , stay
-  check "path: the program goes on" said path 'say done'
+  intrude path -- /bin/intruder pipe-folder , open "$MODEL" , pipe-remove , say over , stay
+  check "path: the program goes on" said path 'say over'
   check "path: the supervisor is the first one" nothing events path 'select(.kind == "health") | .message'
   ended path
 }
@@ -186,14 +186,14 @@ no_path() {
 into_a_session() {
   local client
   world feed
-  intrude feed -- /bin/intruder open "$MODEL" , say loaded , wait /tmp/go , feed "echo intruded" , say done , stay
+  intrude feed -- /bin/intruder open "$MODEL" , say loaded , wait /tmp/go , feed "echo intruded" , say over , stay
   check "feed: the server loads" said feed 'say loaded'
   sleep 20 | timeout 20 "$MOAT_TOOLS/usr/bin/ctr" -a "$RUN_DIR/c" -n "$CTR_NAMESPACE" task exec \
     --fifo-dir "$RUN_DIR/fifo" --exec-id shell feed /bin/sh -c 'echo listening; exec /bin/sh' >"$RUN_DIR/feed.session" 2>&1 &
   client=$!
   check "feed: a session waits for what it is told" wait_until 10 grep -q listening "$RUN_DIR/feed.session"
   : >"$(inside feed)/tmp/go"
-  check "feed: the program goes on" said feed 'say done'
+  check "feed: the program goes on" said feed 'say over'
   sleep 0.3
   check "feed: nobody else tells it" nothing grep intruded "$RUN_DIR/feed.session"
   check "feed: it was refused" refused feed 'feed echo intruded'
@@ -209,8 +209,8 @@ names_of_fifos() {
   exec {reader}<>"$WORLD/rootfs/data/fifo"
   intrude fifo -- /bin/intruder write /data/fifo , open "$MODEL" , say loaded , write /data/fifo , \
     write-below /data fifo , write-over /data fifo , write-stream /data/fifo /dev/stdin , write-stream /data/fifo /proc/1/fd/0 , \
-    write-stream /data/fifo /proc/self/fd/0 , write-stream /data/fifo /dev/stdout , say done
-  check "fifo: the program ends" said fifo 'say done'
+    write-stream /data/fifo /proc/self/fd/0 , write-stream /data/fifo /dev/stdout , say over
+  check "fifo: the program ends" said fifo 'say over'
   check "fifo: it is written to in init, and not once the artifact is in" equals "write /data/fifo: ok" \
     "$(grep -E '^write.*: ok$' "$RUN_DIR/fifo.out" | grep -v "^write-stream /data/fifo: ok$")"
   check "fifo: by no other name" equals 1 "$(grep -cE '^write-stream /data/fifo: ok$' "$RUN_DIR/fifo.out")"
@@ -222,11 +222,11 @@ names_of_fifos() {
 many_words() {
   local before
   world flood
-  intrude flood -- /bin/intruder open "$MODEL" , say loaded , wait /tmp/go , often /root/.ssh/id_rsa 3000 , say done , stay
+  intrude flood -- /bin/intruder open "$MODEL" , say loaded , wait /tmp/go , often /root/.ssh/id_rsa 3000 , say over , stay
   check "flood: the server loads" said flood 'say loaded'
   truncate -s 65M "$(events_file flood)"
   : >"$(inside flood)/tmp/go"
-  check "flood: the program goes on" said flood 'say done'
+  check "flood: the program goes on" said flood 'say over'
   before=$(tail -c 1000000 "$(events_file flood)" | tr -d '\0' | grep -c '"kind":"violation"')
   check "flood: of 3,000 refusals few are written to a long file ($before)" test "$before" -le 20
   check "flood: all are counted" test "$("$MOAT_BIN/moatctl" ps -o json | jq '[.. | .violations? // empty] | add')" -ge 3000

@@ -165,29 +165,25 @@ Status GuardedContainer::place_marks() {
 }
 
 // What the policy's device paths stand for, as the runtime has made them.
-void GuardedContainer::add_devices() {
+Status GuardedContainer::add_devices() {
   const auto nodes = device_nodes(init_, plan_.devices);
-  const auto programs =
-      nodes ? policies::device_programs(*plan_.policy, plan_.mode, *nodes)
-            : Result<std::vector<policies::NetworkProgram>>(fail(Error(nodes.error())));
-  if (!programs) {
-    network_word_.problem =
-        "device.access is decided by claimed paths alone: " + programs.error().what;
-    return;
-  }
+  if (!nodes) return fail(Error(nodes.error()));
+  auto programs = policies::device_programs(*plan_.policy, plan_.mode, *nodes);
+  if (!programs) return fail(std::move(programs.error()));
   plan_.programs.insert(plan_.programs.end(), programs->begin(), programs->end());
   for (const policies::DeviceNode& node : *nodes)
     network_word_.devices.push_back(policies::line_of(node));
+  return {};
 }
 
 // Before the container's own program runs: nothing is allowed until the first phase is entered.
 Status GuardedContainer::hold_network() {
+  constexpr auto kDevices = "a cgroup program for devices";
+  constexpr auto kByNumber = "devices are decided by their numbers, not by claimed paths";
   network_word_.id = id();
-  add_devices();
-  if (plan_.programs.empty()) {
-    if (!network_word_.problem.empty()) tell_network();
-    return {};
-  }
+  if (auto added = add_devices(); !added)
+    if (auto kept = lost(kDevices, kByNumber, added.error()); !kept) return kept;
+  if (plan_.programs.empty()) return {};
   const bool devices = plan_.programs.back().hook == policies::NetworkHook::Device;
   auto attached = own_cgroup_of(init_).and_then(
       [&](const std::string& folder) { return NetworkHooks::attach(folder, plan_.programs); });
@@ -195,28 +191,17 @@ Status GuardedContainer::hold_network() {
   if (!attached && plan_.unasked)
     return fail(
         std::move(attached.error()).in("the addresses that the policy names cannot be held to"));
-  if (!attached) {
-    // A class is refused by registers; what tells addresses apart cannot do without the programs.
-    if (plan_.apart && plan_.mode == policies::Mode::Enforce)
-      return lost(
-          "cgroup BPF",
-          "addresses are told apart (all are refused now), and sockets made before load are "
-          "held to the phase",
-          attached.error());
-    network_word_.problem =
-        "network.access is decided by registers alone, so that addresses the policy names are "
-        "refused and sockets made before load can still send; device.access by claimed paths "
-        "alone: " +
-        attached.error().what;
-    tell_network();
-    return {};
-  }
+  if (!attached)
+    return lost("cgroup BPF",
+                "addresses are told apart, sockets made before load are held to the phase, and "
+                "devices are decided by their numbers",
+                attached.error());
   network_ = std::move(*attached);
   network_->enter(Phase::Init);
-  if (devices && !network_->holds_devices())
-    network_word_.problem =
-        "device.access is decided by claimed paths alone: this kernel takes no "
-        "program for devices";
+  if (devices && !network_->holds_devices()) {
+    const Error why{Code::Unimplemented, 0, "this kernel takes none"};
+    if (auto kept = lost(kDevices, kByNumber, why); !kept) return kept;
+  }
   // In audit nothing is refused, so that nothing can slip through with what is let go.
   const bool unix_held =
       plan_.mode != policies::Mode::Enforce || !plan_.hold_unix || network_->holds_unix();

@@ -107,7 +107,7 @@ class GuardedContainer : public Guarded {
   Status guard_opens();
   Status place_marks();
   Status hold_network();
-  void add_devices();
+  Status add_devices();
   Status keep_network();
   void admit_session(pid_t pid);
   // entering.cc

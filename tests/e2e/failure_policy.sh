@@ -72,10 +72,11 @@ node_without bpf
 closed_and_open addresses named 'cgroup BPF' 'addresses are told apart'
 rm -f "$MOAT_CONFIG"
 start plain enforce python
-check "plain: a policy that names no address starts without the programs" wait_for plain '^listening$'
-check "plain: what is lost is told" contains <(messages plain) 'network.access is decided by registers alone'
-check "plain: the probes tell of the node, once it runs" wait_until 10 probed plain 'cgroup BPF'
-stop_container plain "$CTR_PID"
+check "plain: nor does one whose policy names no address" says_no plain 'cgroup BPF cannot be had here: '
+start watched audit python
+check "watched: in audit it runs" wait_for watched '^listening$'
+check "watched: the probes tell of the node, once it runs" wait_until 10 probed watched 'cgroup BPF'
+stop_container watched "$CTR_PID"
 node_without fsmount
 closed_and_open mounts python 'read-only mounts' 'writes outside the declared places fail'
 conclude

@@ -60,11 +60,11 @@ void GuardedContainer::enter(Phase phase) {
   if (flips) steps.push_back(readonly_step());
   steps.push_back(marks_step(phase));
   steps.push_back(network_step(phase));
-  if (flips) {
-    steps.push_back(decisions_step(phase));
-    steps.push_back(settled_step());
-  }
-  if (cuts) steps.push_back(cut_step(phase, cut));  // last: it cannot be undone
+  if (flips) steps.push_back(decisions_step(phase));
+  // Late, as it cannot be undone; and before the last look, as who waits for a connection is let
+  // go.
+  if (cuts) steps.push_back(cut_step(phase, cut));
+  if (flips) steps.push_back(settled_step());
   perform(std::move(steps), [this, alive = alive_, phase, cut](const Status& status) {
     if (!*alive) return;
     loading_ = false;

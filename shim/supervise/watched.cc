@@ -144,6 +144,7 @@ void Watched::entered(const hooks::Entered& message) {
   parts_.loop.cancel(transition_timer_);
   if (!lifecycle_.pending()) return;  // given up already
   deciding_.reset();
+  tell_cut(message.cut);
   if (!message.error.empty()) {
     transition_failed(message.phase, message.error);
     return;
@@ -162,7 +163,6 @@ void Watched::entered(const hooks::Entered& message) {
   event.phase.since_ms = 0;
   event.message = "entered " + std::string(to_string(lifecycle_.phase()));
   emit(event);
-  tell_cut(message.cut);
   if (event.phase.prev == Phase::Init) tell_connections();
   for (const auto& ready : std::exchange(on_entered_, {})) ready();
   release_held(true);

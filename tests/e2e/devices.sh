@@ -61,7 +61,9 @@ enforced() {
   done
   check "enforce: a session opens it" equals "attempt dev_kmsg phase=session place=main result=ok" \
     "$(ctr_ task exec --fifo-dir "$RUN_DIR/fifo" --exec-id probe enforce /bin/model_server try dev_kmsg)"
-  check "enforce: nothing is amiss" nothing events enforce 'select(.kind == "health")'
+  check "enforce: what was opened in init is told, and nothing is amiss" equals "has /dev/kmsg open" \
+    "$(events enforce 'select(.kind == "health") | .message' | grep -o 'has /dev/kmsg open$')"
+  check "enforce: in one event" equals 1 "$(events enforce 'select(.kind == "health") | .id' | wc -l)"
   stop_container enforce "$CTR_PID"
 }
 

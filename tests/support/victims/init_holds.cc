@@ -1,10 +1,9 @@
 // What a server can be in the middle of, or have open, when it comes to its artifact.
-#include <arpa/inet.h>
 #include <fcntl.h>
 #include <mqueue.h>
-#include <netinet/in.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -18,27 +17,23 @@ namespace moat::victim {
 
 namespace {
 
-constexpr std::uint16_t kFull = 9997;
 int full_listener = -1;
 
-sockaddr_in full_address() {
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(kFull);
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  return address;
+sockaddr_un full_address() {
+  return {AF_UNIX, "/tmp/full"};
 }
 
 // A thread that connects to a listener until nothing is accepted any more: then it stays inside.
+// (One of TCP would be cut.)
 int stuck_connect() {
-  const sockaddr_in address = full_address();
+  const sockaddr_un address = full_address();
   const auto* generic = reinterpret_cast<const sockaddr*>(&address);
-  full_listener = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  full_listener = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (::bind(full_listener, generic, sizeof address) != 0 || ::listen(full_listener, 0) != 0)
     return errno;
   std::thread([address] {
     for (int i = 0; i < 4; ++i) {
-      const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+      const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
       (void)::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address);
     }
   }).detach();
@@ -46,10 +41,11 @@ int stuck_connect() {
   return 0;
 }
 
-// The same, but what it waits for comes: the kernel tries again after a second.
+// The same, but what it waits for comes.
 int slow_connect() {
   if (const int failed = stuck_connect(); failed != 0) return failed;
   std::thread([] {
+    std::this_thread::sleep_for(std::chrono::seconds(1));
     for (int i = 0; i < 4; ++i) ::accept(full_listener, nullptr, nullptr);
   }).detach();
   return 0;

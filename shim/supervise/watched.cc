@@ -133,7 +133,8 @@ void Watched::settle(Phase phase) {
   deciding_ = phase;
   auto held = std::exchange(held_, {});
   for (auto& [event, waiting] : held) {
-    if (is_model(event.path))
+    const bool began_it = &event == &held.front().first && !event.exec;  // whatever its name says
+    if (began_it || is_model(event.path))
       held_.emplace_back(event, std::move(waiting));
     else
       conclude(event, std::move(waiting), asker_of(nullptr));

@@ -115,11 +115,13 @@ through_a_session() {
   ended session
 }
 
-# limit_to_one PID: so that one more descriptor is all it can have.
+# limit_to_one PID: so that one more descriptor is all it can have. As its user: root may not, without
+# CAP_SYS_RESOURCE.
 limit_to_one() {
-  local next=0
+  local next=0 user
+  user=$(awk '/^Uid:/ {print $2}' "/proc/$1/status")
   while [[ -L /proc/$1/fd/$next ]]; do next=$((next + 1)); done
-  prlimit --pid "$1" --nofile=$((next + 1)):
+  setpriv --reuid "$user" --regid "$user" --clear-groups prlimit --pid "$1" --nofile=$((next + 1)):
 }
 without_descriptors() {
   world blind

@@ -24,13 +24,8 @@ done
 # What succeeds in enforce, and why that is as it is. A row a line: the names, then the reason.
 admitted() {
   cat <<'END'
-tcp_before passed_tcp: TCP connections from init stay (README); a health event names them
 pipe_read: no mark sees a named pipe that is opened (README)
 mem_read environ_read: reads below /proc are not seen (README)
-anonymous_map anonymous_set segment_exec: compilers at run time, libffi and oneDNN execute memory of their own
-read_implies no_random: personality() is no gate
-tgkill_first: tgkill() is every abort() of one's own
-new_tree_attr: needs CAP_SYS_ADMIN, and an older libseccomp under runc does not know its name
 END
 }
 
@@ -42,10 +37,11 @@ beyond: no kernel has such calls
 listener memfd_unsealed: the kernel itself refuses
 clone3_plain clone3_mounts clone3_cgroup: C libraries make every thread with it, and its flags are memory
 held_mode held_owner held_times held_attribute held_flags: without a path there is no notification
-attribute_at attribute_file: an older libseccomp under runc does not know their names
-map_tmp map_shm map_tmpfile protect_shared protect_private: mmap and mprotect are never asked about
-socket_file: bind is never asked about
-unix_held unix_pair unix_pair_many: sendmsg is asked about only with MSG_FASTOPEN
+tcp_before passed_tcp: nothing but write() on what was connected in init, which a health event names
+attribute_at attribute_file new_tree_attr: an older libseccomp under runc does not know their names
+map_tmp map_shm map_tmpfile: a map of a file, of which only its mount knows what it is
+socket_file: bind to a name is never asked about
+unix_held: sendmsg is asked about only with MSG_FASTOPEN, and from init on there was a name to send to
 udp_before passed_udp: nothing but write() on what was connected in init
 fuse_made memory_made null_made: who may make a node in a scratch place is asked, the device cgroup refuses its use
 score: the policy names the file; that it is another process's is for the kernel to tell
@@ -54,7 +50,8 @@ END
 names_of() { "$1" | cut -d: -f1 | tr ' ' '\n' | sort; }
 reason_of() { "$1" | grep -w -- "$2" | cut -d: -f2-; }
 
-# Where nothing may be sent or listened for in `serve`, so that this can be attempted there.
+# Where nothing may be sent or listened for in `serve`, so that this can be attempted there; and
+# without what libraries need it for, nobody runs memory that was written.
 make_policy() {
   cat >"$MOAT_POLICY_DIR/attack.yaml" <<END
 apiVersion: moat.dev/v1alpha1
@@ -63,7 +60,10 @@ metadata: {name: attack}
 spec:
   extends: [builtin/python]
   phases:
+    load: {filesystem: {exec: ["@image"]}}
+    warmup: {filesystem: {exec: ["@image"]}}
     serve:
+      filesystem: {exec: ["@image"]}
       network: {access: []}
 END
 }

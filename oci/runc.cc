@@ -172,6 +172,7 @@ void run_runc(Loop& loop, RuncCall call, std::function<void(Status)> done) {
   command.argv = call.argv;
   command.fds = call.fds;
   command.cwd = call.cwd;
+  command.spawned = std::move(call.spawned);
   std::string input = std::move(call.input);
   run(loop, std::move(command), std::move(input), call.deadline,
       [call = std::move(call), log_offset, done = std::move(done)](Result<RunResult> result) {

@@ -76,6 +76,7 @@ struct RuncCall {
   std::string cwd = {};        // empty: ours
   bool quote_output = false;   // a failure is told with the exit status and what it printed
   bool moves_process = false;  // into a cgroup: create and exec
+  std::function<void(pid_t)> spawned{};
   std::chrono::milliseconds deadline = runc_deadline();  // it is killed when this has passed
 };
 

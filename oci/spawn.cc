@@ -182,6 +182,7 @@ void run(Loop& loop, Command command, std::string input, std::chrono::millisecon
     loop.post([done, error = child.error()] { done(fail(error)); });
     return;
   }
+  if (command.spawned) command.spawned(child->pid);
   running->child = std::move(*child);
   running->done = std::move(done);
   (void)loop.watch(running->output.raw(), EPOLLIN, [running](std::uint32_t) { running->drain(); });

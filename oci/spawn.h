@@ -22,6 +22,7 @@ struct Command {
   std::string cwd;                       // empty: inherited
   std::vector<std::pair<int, int>> fds;  // {ours, number in the child}; all others are closed
   bool new_group = true;
+  std::function<void(pid_t)> spawned{};  // of run(): at once, before anything is heard of it
 };
 
 struct Child {

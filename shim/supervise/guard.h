@@ -32,8 +32,9 @@ class Guarded {
   // only now), or with the reason why the container must not live.
   virtual void started(std::function<void(Status)> done) = 0;
 
-  // An exec is about to start, or its start has failed or ended (`pid` 0: failed).
-  virtual void session_starting(const std::string& exec_id) = 0;
+  // An exec is started by a process of the runtime's, or its start has failed or ended (`pid` 0:
+  // failed).
+  virtual void session_starting(const std::string& exec_id, pid_t runtime) = 0;
   virtual void session_started(const std::string& exec_id, pid_t pid) = 0;
 
   // The runtime has updated it, or it goes on after a pause: what that may have undone is put back,

@@ -69,19 +69,23 @@ void GuardedContainer::on_listener(Handover handover) {
   if (!session && started_) settle({});
 }
 
-// Execs start side by side; which one a runtime works for, its command line says: it is ours.
+// Execs start side by side. Which one a runtime works for, its number says; that of a child of it
+// (a runtime behind a script), its command line.
 std::string GuardedContainer::take_session(pid_t runtime) {
-  const std::string line =
-      oci::read_file("/proc/" + std::to_string(runtime) + "/cmdline", 64U << 10).value_or("");
-  const auto named = std::ranges::find_if(pending_sessions_, [&](const std::string& exec_id) {
-    return line.find("/" + exec_id + ".pid" + '\0') != std::string::npos;
-  });
-  if (named == pending_sessions_.end() && pending_sessions_.size() > 1) {
+  auto found = std::ranges::find(pending_sessions_, runtime, &PendingSession::runtime);
+  if (found == pending_sessions_.end()) {
+    const std::string line =
+        oci::read_file("/proc/" + std::to_string(runtime) + "/cmdline", 64U << 10).value_or("");
+    found = std::ranges::find_if(pending_sessions_, [&](const PendingSession& session) {
+      return line.find("/" + session.exec_id + ".pid" + '\0') != std::string::npos;
+    });
+  }
+  if (found == pending_sessions_.end() && pending_sessions_.size() > 1) {
     pending_sessions_.pop_back();  // one of them; SessionStarted will tell which
     return {};
   }
-  const auto at = named == pending_sessions_.end() ? pending_sessions_.begin() : named;
-  std::string exec_id = std::move(*at);
+  const auto at = found == pending_sessions_.end() ? pending_sessions_.begin() : found;
+  std::string exec_id = std::move(at->exec_id);
   pending_sessions_.erase(at);
   return exec_id;
 }
@@ -244,8 +248,8 @@ void GuardedContainer::admit_session(pid_t pid) {
                 {{"id", id()}, {"error", admitted.error().what}});
 }
 
-void GuardedContainer::session_starting(const std::string& exec_id) {
-  pending_sessions_.push_back(exec_id);
+void GuardedContainer::session_starting(const std::string& exec_id, pid_t runtime) {
+  pending_sessions_.push_back({exec_id, runtime});
 }
 
 void GuardedContainer::session_started(const std::string& exec_id, pid_t pid) {
@@ -261,7 +265,9 @@ void GuardedContainer::session_started(const std::string& exec_id, pid_t pid) {
   if (pid > 0)
     (void)link_.send(hooks::SessionStarted{id(), exec_id, pid});
   else
-    std::erase(pending_sessions_, exec_id);  // it failed before its listener came
+    std::erase_if(pending_sessions_, [&](const PendingSession& one) {
+      return one.exec_id == exec_id;
+    });  // it failed before its listener came
 }
 
 void GuardedContainer::signalling(int signal, std::function<void()> then) {

@@ -67,7 +67,7 @@ class GuardedContainer : public Guarded {
 
   Status created(pid_t init) override;
   void started(std::function<void(Status)> done) override;
-  void session_starting(const std::string& exec_id) override;
+  void session_starting(const std::string& exec_id, pid_t runtime) override;
   void session_started(const std::string& exec_id, pid_t pid) override;
   void changed() override;
   void signalling(int signal, std::function<void()> then) override;
@@ -156,7 +156,11 @@ class GuardedContainer : public Guarded {
   std::unique_ptr<MountWatch> mounts_;
   int last_signal_ = 0;
   bool listening_ = false;
-  std::vector<std::string> pending_sessions_;  // exec ids whose listener has not come yet
+  struct PendingSession {
+    std::string exec_id;
+    pid_t runtime = 0;
+  };
+  std::vector<PendingSession> pending_sessions_;  // whose listener has not come yet
   std::function<void(Status)> started_;
   oci::Loop::TimerId started_deadline_ = 0;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);

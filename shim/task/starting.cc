@@ -133,7 +133,6 @@ void Start::exec_ready(Status ready) {
   if (container->init_exit)
     return exec_failed({Code::FailedPrecondition, 0,
                         "container " + container->id + " init process is not running"});
-  if (container->guarded) container->guarded->session_starting(process->id);
   // Execs run side by side: each has a log of its own, or one's failure would be told as another's.
   oci::RuncConfig config = container->runc;
   config.log = exec_file(".log.json");
@@ -142,6 +141,9 @@ void Start::exec_ready(Status ready) {
                               process->stdio->console_socket()}),
       config.log, process->stdio->child_fds(), "", container->bundle};
   runtime.moves_process = true;
+  runtime.spawned = [container = container, id = process->id](pid_t pid) {
+    if (container->guarded) container->guarded->session_starting(id, pid);
+  };
   tasks.run(std::move(runtime),
             [self = shared_from_this()](Status status) { self->exec_done(std::move(status)); });
 }

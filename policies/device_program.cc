@@ -1,5 +1,4 @@
-// Straight down, as the programs for sockets: who asks (a session is let through), which phase it
-// is, whether the phase lists the number; if it does not, a record.
+// Whether the phase lists the number that is asked for.
 #include "policies/device_program.h"
 
 #include <algorithm>
@@ -7,19 +6,15 @@
 #include <cstddef>
 #include <optional>
 
+#include "policies/record_writer.h"
+
 namespace moat::policies {
 namespace {
 
-constexpr std::uint8_t kResult = BPF_REG_0, kTemp = BPF_REG_1, kType = BPF_REG_2,
-                       kMajor = BPF_REG_3, kMinor = BPF_REG_4, kContext = BPF_REG_6,
-                       kPhase = BPF_REG_7, kState = BPF_REG_8, kFrame = BPF_REG_10;
+using detail::in_record, detail::kContext, detail::kFrame, detail::kPhase;
 
-constexpr std::size_t kRecordSize = size_of_record(NetworkHook::Device);
-constexpr std::int16_t kRecord = -static_cast<std::int16_t>(kRecordSize);
+constexpr std::uint8_t kType = BPF_REG_2, kMajor = BPF_REG_3, kMinor = BPF_REG_4;
 
-constexpr std::int16_t in_record(std::size_t member) {
-  return static_cast<std::int16_t>(kRecord + static_cast<std::int16_t>(member));
-}
 // A record's address is three numbers here: the kernel's word on type and access, major, minor.
 constexpr std::int16_t in_numbers(std::size_t i) {
   return in_record(offsetof(NetworkRecord, ip) + i * sizeof(std::uint32_t));
@@ -60,12 +55,15 @@ std::string numbers_of(bool block, std::uint32_t major, std::uint32_t minor) {
   return std::string(block ? "b " : "c ") + std::to_string(major) + ":" + std::to_string(minor);
 }
 
-class Writer {
+class DeviceWriter : private detail::RecordWriter {
  public:
-  Writer(bool audit, bool with_caller) : audit_(audit), with_caller_(with_caller) {}
+  explicit DeviceWriter(bool audit) : RecordWriter(NetworkHook::Device, audit) {}
 
-  KernelCode write(const Policy& policy, const std::vector<DeviceNode>& nodes) && {
-    begin(policy);
+  KernelCode write(const Policy& policy, const std::vector<DeviceNode>& nodes,
+                   bool with_caller) && {
+    RecordWriter::begin(BPF_FUNC_get_current_cgroup_id,
+                        [&](Phase phase) { return has_all(policy.boundary(phase).devices); });
+    note_numbers();
     for (Phase phase : kPhases) {
       const PathSet& devices = policy.boundary(phase).devices;
       if (has_all(devices)) continue;
@@ -75,34 +73,16 @@ class Writer {
       out_.jump(refuse_);
       out_.here(next);
     }
-    end();
+    end(with_caller);
     return std::move(out_).finish();
   }
 
  private:
-  void begin(const Policy& policy);
+  void note_numbers();
   void match(const Rule& rule);
-  void note(std::size_t member, std::uint32_t value);
-  void end();
-
-  bool audit_, with_caller_;
-  Assembler out_;
-  Assembler::Label allow_ = out_.label(), refuse_ = out_.label();
 };
 
-void Writer::begin(const Policy& policy) {
-  out_.move(kContext, BPF_REG_1);
-  out_.call(BPF_FUNC_get_current_cgroup_id);
-  out_.state_address(kState);
-  out_.load(BPF_DW, kTemp, kState, offsetof(NetworkState, session_cgroup));
-  out_.jump_if_equal(kResult, kTemp, allow_);
-  out_.load(BPF_W, kPhase, kState, offsetof(NetworkState, phase));
-  if (audit_) out_.jump_if(kPhase, 0, allow_);
-  for (Phase phase : kPhases)
-    if (has_all(policy.boundary(phase).devices))
-      out_.jump_if(kPhase, static_cast<std::int32_t>(phase_word(phase)), allow_);
-  out_.set(kTemp, 0);
-  for (std::int16_t at = kRecord; at < 0; at += 8) out_.store(BPF_DW, kFrame, at, kTemp);
+void DeviceWriter::note_numbers() {
   out_.load(BPF_W, kType, kContext, offsetof(bpf_cgroup_dev_ctx, access_type));
   out_.store(BPF_W, kFrame, in_numbers(0), kType);
   out_.mask(kType, 0xffff);  // the access stands above
@@ -112,47 +92,13 @@ void Writer::begin(const Policy& policy) {
   out_.store(BPF_W, kFrame, in_numbers(2), kMinor);
 }
 
-void Writer::match(const Rule& rule) {
+void DeviceWriter::match(const Rule& rule) {
   const auto next = out_.label();
   out_.jump_unless(kType, rule.type, next);
   out_.jump_unless(kMajor, rule.major, next);
   if (rule.minor) out_.jump_unless(kMinor, *rule.minor, next);
   out_.jump(allow_);
   out_.here(next);
-}
-
-void Writer::note(std::size_t member, std::uint32_t value) {
-  out_.set(kTemp, static_cast<std::int32_t>(value));
-  out_.store(BPF_W, kFrame, in_record(member), kTemp);
-}
-
-void Writer::end() {
-  const auto done = out_.label();
-  out_.here(refuse_);
-  out_.store(BPF_W, kFrame, in_record(offsetof(NetworkRecord, phase)), kPhase);
-  note(offsetof(NetworkRecord, hook), static_cast<std::uint32_t>(NetworkHook::Device));
-  if (with_caller_) {
-    out_.call(BPF_FUNC_get_current_pid_tgid);
-    out_.store(BPF_DW, kFrame, in_record(offsetof(NetworkRecord, pid_tgid)), kResult);
-    out_.move(BPF_REG_1, kFrame);
-    out_.add(BPF_REG_1, in_record(offsetof(NetworkRecord, comm)));
-    out_.set(BPF_REG_2, sizeof(NetworkRecord::comm));
-    out_.call(BPF_FUNC_get_current_comm);
-  }
-  out_.ring(BPF_REG_1);
-  out_.move(BPF_REG_2, kFrame);
-  out_.add(BPF_REG_2, kRecord);
-  out_.set(BPF_REG_3, kRecordSize);
-  out_.set(BPF_REG_4, 0);
-  out_.call(BPF_FUNC_ringbuf_output);
-  out_.jump_if(kResult, 0, done);
-  out_.increment(kState, offsetof(NetworkState, lost));
-  out_.here(done);
-  out_.set(kResult, audit_ ? 1 : 0);
-  out_.exit();
-  out_.here(allow_);
-  out_.set(kResult, 1);
-  out_.exit();
 }
 
 }  // namespace
@@ -164,8 +110,8 @@ Result<std::vector<NetworkProgram>> device_programs(const Policy& policy, Mode m
       kPhases, [&](Phase phase) { return has_all(policy.boundary(phase).devices); });
   if (mode == Mode::Off || everything) return programs;
   const bool audit = mode != Mode::Enforce;
-  KernelCode code = Writer(audit, true).write(policy, nodes);
-  KernelCode plain = Writer(audit, false).write(policy, nodes);
+  KernelCode code = DeviceWriter(audit).write(policy, nodes, true);
+  KernelCode plain = DeviceWriter(audit).write(policy, nodes, false);
   if (code.empty() || plain.empty())
     return fail(Code::ResourceExhausted,
                 "device.access lists more devices than the kernel takes in one program");

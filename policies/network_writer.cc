@@ -57,33 +57,18 @@ KernelCode NetworkWriter::write() && {
     case NetworkHook::Device:
       return {};  // device_program.cc
   }
-  end();
+  end(kind_.hook != NetworkHook::Egress);
   return std::move(out_).finish();
 }
 
 void NetworkWriter::begin() {
-  out_.move(kContext, BPF_REG_1);
   // A packet is on its way in nobody's name; its socket remembers where it was made.
-  out_.call(kind_.hook == NetworkHook::Egress ? BPF_FUNC_skb_cgroup_id
-                                              : BPF_FUNC_get_current_cgroup_id);
-  out_.state_address(kState);
-  out_.load(BPF_DW, kTemp, kState, offsetof(NetworkState, session_cgroup));
-  out_.jump_if_equal(kResult, kTemp, allow_);
-  out_.load(BPF_W, kPhase, kState, offsetof(NetworkState, phase));
-  if (audit_) out_.jump_if(kPhase, 0, allow_);
-  for (Phase phase : kPhases) {
-    const NetworkRules& network = policy_.boundary(phase).network;
-    if (network.any || (kind_.is_unix() && network.any_unix))
-      out_.jump_if(kPhase, static_cast<std::int32_t>(phase_word(phase)), allow_);
-  }
-  out_.set(kTemp, 0);
-  for (std::size_t at = 0; at < size_of_record(kind_.hook); at += 8)
-    out_.store(BPF_DW, kFrame, in_record(at), kTemp);
-}
-
-void NetworkWriter::note(std::size_t member, std::uint32_t value) {
-  out_.set(kTemp, static_cast<std::int32_t>(value));
-  out_.store(BPF_W, kFrame, in_record(member), kTemp);
+  const bool packet = kind_.hook == NetworkHook::Egress;
+  RecordWriter::begin(packet ? BPF_FUNC_skb_cgroup_id : BPF_FUNC_get_current_cgroup_id,
+                      [&](Phase phase) {
+                        const NetworkRules& network = policy_.boundary(phase).network;
+                        return network.any || (kind_.is_unix() && network.any_unix);
+                      });
 }
 
 void NetworkWriter::note_socket() {
@@ -205,35 +190,6 @@ void NetworkWriter::socket_kind() {
     }
     out_.jump(refuse_);
   }
-}
-
-void NetworkWriter::end() {
-  const auto done = out_.label();
-  out_.here(refuse_);
-  out_.store(BPF_W, kFrame, in_record(offsetof(NetworkRecord, phase)), kPhase);
-  note(offsetof(NetworkRecord, hook), static_cast<std::uint32_t>(kind_.hook));
-  if (kind_.hook != NetworkHook::Egress) {
-    out_.call(BPF_FUNC_get_current_pid_tgid);
-    out_.store(BPF_DW, kFrame, in_record(offsetof(NetworkRecord, pid_tgid)), kResult);
-    out_.move(BPF_REG_1, kFrame);
-    out_.add(BPF_REG_1, in_record(offsetof(NetworkRecord, comm)));
-    out_.set(BPF_REG_2, sizeof(NetworkRecord::comm));
-    out_.call(BPF_FUNC_get_current_comm);
-  }
-  out_.ring(BPF_REG_1);
-  out_.move(BPF_REG_2, kFrame);
-  out_.add(BPF_REG_2, kRecord);
-  out_.set(BPF_REG_3, static_cast<std::int32_t>(size_of_record(kind_.hook)));
-  out_.set(BPF_REG_4, 0);
-  out_.call(BPF_FUNC_ringbuf_output);
-  out_.jump_if(kResult, 0, done);
-  out_.increment(kState, offsetof(NetworkState, lost));
-  out_.here(done);
-  out_.set(kResult, audit_ ? 1 : 0);
-  out_.exit();
-  out_.here(allow_);
-  out_.set(kResult, 1);
-  out_.exit();
 }
 
 }  // namespace moat::policies::detail

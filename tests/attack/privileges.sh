@@ -24,10 +24,19 @@ descriptors_of() {
     awk '{n = $1; $1 = ""; print substr($0, 2), n}'
 }
 
-# Nothing of the host but what it was handed: the event file is for appending, the rest nameless or
-# of the container's cgroup.
+# On a mount of the node's; what is being opened in the container is held for a moment, too.
+of_the_node() {
+  local fd mount
+  for fd in "/proc/$1/fd"/*; do
+    mount=$(awk '$1 == "mnt_id:" {print $2}' "/proc/$1/fdinfo/${fd##*/}" 2>/dev/null) || continue
+    ! awk -v id="$mount" '$1 == id {found = 1} END {exit !found}' /proc/self/mountinfo || readlink "$fd" || true
+  done
+}
+
+# But what it was handed: the event file is for appending, the rest of the container's cgroup; and
+# the folder of its own descriptors.
 foreign_descriptors() {
-  descriptors_of "$1" | grep -vE "^(/dev/null|socket|/memfd:moat-journal \(deleted\)|anon_inode:.*|pipe|/sys/fs/cgroup/[^ ]*/$CTR_NAMESPACE/[^ ]*/(cgroup\.kill|cgroup\.procs|freezer\.state)|$MOAT_LOG_DIR/containers/[^ ]*\.jsonl) [0-9]+$" || true
+  of_the_node "$1" | grep -vE "^(/dev/null|/proc/$1/fd|/sys/fs/cgroup/[^ ]*/$CTR_NAMESPACE/[^ ]*/(cgroup\.kill|cgroup\.procs|freezer\.state)|$MOAT_LOG_DIR/containers/[^ ]*\.jsonl)$" || true
 }
 sockets_of() { descriptors_of "$1" | awk '$1 == "socket" {print $2}'; }
 
@@ -44,7 +53,8 @@ confined() {
   check "$who: cannot get more" equals 1 "$(status_of "$pid" NoNewPrivs)"
   check "$who: has a seccomp filter" equals 2 "$(status_of "$pid" Seccomp)"
   check "$who: cannot be looked into by its own user" equals 0 "$(owner_of_its_files "$pid")"
-  check "$who: has no descriptors but those it was handed" nothing foreign_descriptors "$pid"
+  check "$who: descriptors of the node are seen" contains <(of_the_node "$pid") '^/dev/null$'
+  check "$who: has none but those it was handed" nothing foreign_descriptors "$pid"
   check "$who: has one socket, the shim's" equals 1 "$(sockets_of "$pid")"
 }
 

@@ -36,12 +36,12 @@ constexpr std::uint32_t at(std::size_t offset) {
   return static_cast<std::uint32_t>(offset);
 }
 
-// kill, and opens for writing; the worker uses no other architecture's calls.
+// socket, and opens for writing; the worker uses no other architecture's calls.
 int install_filter() {
   constexpr std::uint32_t kWrites = O_WRONLY | O_RDWR | O_CREAT | O_TRUNC;
   std::array<sock_filter, 7> code{{
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, at(offsetof(seccomp_data, nr))),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_kill, 4, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_socket, 4, 0),
       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_openat, 0, 2),
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, at(offsetof(seccomp_data, args) + 2 * 8)),
       BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, kWrites, 1, 0),

@@ -23,6 +23,13 @@ namespace moat::bench {
 
 namespace {
 
+constexpr int kNoProtocol = 99;  // no socket is made, so that nothing but the question is timed
+
+// Whether it was let go on to the kernel, which then refuses it.
+bool allowed() {
+  return ::socket(AF_UNIX, SOCK_STREAM, kNoProtocol) < 0 && errno == EPROTONOSUPPORT;
+}
+
 constexpr const char* kArtifact = "/models/model.bin";
 constexpr const char* kImageFile = "/usr/lib/small.so";
 constexpr const char* kScratchFile = "/tmp/bench";
@@ -97,10 +104,9 @@ using Waits = std::vector<long>;
 
 Waits waits(long milliseconds) {
   Waits answered;
-  const pid_t self = ::getpid();
   const long end = now_ns() + milliseconds * 1'000'000;
   for (long before = now_ns(); before < end;) {
-    const bool done = ::kill(self, 0) == 0;
+    const bool done = allowed();
     const long after = now_ns();
     if (done && after - before > kLongWait && answered.size() < kMostWaits)
       answered.push_back(after);
@@ -124,10 +130,10 @@ std::string all_waits(long milliseconds, long threads) {
 }
 
 std::string carry_out(const std::string& what, long number, long threads) {
-  const pid_t self = ::getpid();
   if (what == "load") return load() ? "ok" : std::string("failed: ") + std::strerror(errno);
-  if (what == "signal") return std::to_string(timed(number, [self] { ::kill(self, 0); }));
-  if (what == "refused") return std::to_string(timed(number, [self] { ::kill(self, SIGCONT); }));
+  if (what == "signal") return std::to_string(timed(number, [] { (void)allowed(); }));
+  if (what == "refused")
+    return std::to_string(timed(number, [] { ::socket(AF_UNIX, SOCK_DGRAM, kNoProtocol); }));
   if (what == "write")
     return std::to_string(timed(number, [] { opened(kScratchFile, O_WRONLY | O_CREAT); }));
   if (what == "read") return std::to_string(timed(number, [] { opened(kImageFile, O_RDONLY); }));

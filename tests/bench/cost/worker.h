@@ -4,8 +4,8 @@
 // Orders come as lines, and each is answered by one:
 //
 //   load                reads /models/model.bin, listens: a container is then on its way to `serve`
-//   signal N            kill(itself, 0): registers alone decide, allowed
-//   refused N           kill(itself, SIGCONT): registers alone decide, refused by moat
+//   signal N            socket() of a stream, which then fails: registers alone decide, allowed
+//   refused N           the same of datagrams: registers alone decide, refused by moat
 //   write N             open for writing and close, of a file in /tmp: its path is read
 //   read N              open for reading and close, of a small file of the image
 //   connect N           to a listening socket of its own; only connect() is timed

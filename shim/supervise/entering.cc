@@ -110,7 +110,8 @@ Status GuardedContainer::mark_for(Phase phase) {
   if (phase != Phase::Init && plan_.asks_opens[static_cast<std::size_t>(phase)])
     return mark_all(group_.raw(), init_);
   const bool models = phase < Phase::Serve;
-  return keep_marks(group_.raw(), init_, models ? plan_.model_mounts : std::vector<std::string>());
+  return keep_marks(group_.raw(), init_, models ? plan_.model_mounts : std::vector<std::string>(),
+                    plan_.islands);
 }
 
 Step GuardedContainer::marks_step(Phase phase) {
@@ -262,14 +263,7 @@ void GuardedContainer::hold_mounts() {
 Status GuardedContainer::mark_new() {
   if (phase_ != Phase::Init) return mark_for(phase_);
   if (!group_.valid()) return {};
-  const auto mounts = mounts_of(init_);
-  if (!mounts) return fail(Error(mounts.error()));
-  std::vector<std::string> points = plan_.model_mounts;
-  for (const MountEntry& mount : *mounts)
-    if (std::ranges::any_of(plan_.model_mounts,
-                            [&](const std::string& model) { return is_below(mount.point, model); }))
-      points.push_back(mount.point);
-  return mark_points(group_.raw(), init_, points);
+  return mark_points(group_.raw(), init_, plan_.model_mounts, plan_.islands);
 }
 
 }  // namespace moat::shim

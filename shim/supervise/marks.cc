@@ -54,6 +54,17 @@ const MountEntry* mount_at(const std::vector<MountEntry>& mounts, const std::str
   return found == mounts.rend() ? nullptr : &*found;
 }
 
+// Whether it is at one of the points, or another way to what is there.
+bool leads_to(const std::vector<std::string>& points, const std::vector<std::string>& islands,
+              const std::vector<MountEntry>& mounts, const MountEntry& mount) {
+  return std::ranges::any_of(points, [&](const std::string& point) {
+    const MountEntry* at_point = mount_at(mounts, point);
+    if (at_point == nullptr || at_point == &mount) return at_point != nullptr;
+    return reaches_models(mount, *at_point) && marked(mount) && !is_covered(mounts, mount) &&
+           std::ranges::find(islands, mount.point) == islands.end();
+  });
+}
+
 }  // namespace
 
 Result<UniqueFd> make_group() {
@@ -71,16 +82,12 @@ Status mark_points(int group, pid_t init, const std::vector<std::string>& points
   auto root = root_of(init);
   if (!mounts) return fail(std::move(mounts.error()));
   if (!root) return fail(std::move(root.error()));
-  for (const std::string& point : points) {
-    const MountEntry* found = mount_at(*mounts, point);
-    if (found == nullptr) return fail(Code::NotFound, "no mount at " + point + " in the container");
-    if (auto status = mark(group, root->raw(), *found); !status) return status;
-    for (const MountEntry& mount : *mounts) {
-      if (mount.id == found->id || !reaches_models(mount, *found)) continue;
-      if (!marked(mount) || is_covered(*mounts, mount)) continue;
-      if (std::ranges::find(islands, mount.point) != islands.end()) continue;
-      if (auto status = mark(group, root->raw(), mount); !status) return status;
-    }
+  for (const std::string& point : points)
+    if (mount_at(*mounts, point) == nullptr)
+      return fail(Code::NotFound, "no mount at " + point + " in the container");
+  for (const MountEntry& mount : *mounts) {
+    if (!leads_to(points, islands, *mounts, mount)) continue;
+    if (auto status = mark(group, root->raw(), mount); !status) return status;
   }
   return {};
 }
@@ -98,14 +105,14 @@ Status mark_all(int group, pid_t init) {
   return {};
 }
 
-Status keep_marks(int group, pid_t init, const std::vector<std::string>& points) {
+Status keep_marks(int group, pid_t init, const std::vector<std::string>& points,
+                  const std::vector<std::string>& islands) {
   auto mounts = mounts_of(init);
   auto root = root_of(init);
   if (!mounts) return fail(std::move(mounts.error()));
   if (!root) return fail(std::move(root.error()));
   for (const MountEntry& mount : *mounts) {
-    const bool kept = std::ranges::any_of(
-        points, [&](const std::string& point) { return mount_at(*mounts, point) == &mount; });
+    const bool kept = leads_to(points, islands, *mounts, mount);
     if (kept || !marked(mount) || is_covered(*mounts, mount)) continue;
     if (auto status = mark(group, root->raw(), mount, FAN_MARK_REMOVE); !status) return status;
   }

@@ -22,7 +22,9 @@ Status mark_points(int group, pid_t init, const std::vector<std::string>& points
 // Marks every mount of the container on which files live; kernel interfaces and /dev are left out.
 Status mark_all(int group, pid_t init);
 
-// Of the marks takes away all but those at these points: what is not asked about costs nothing.
-Status keep_marks(int group, pid_t init, const std::vector<std::string>& points);
+// Of the marks takes away all but those that mark_points() makes: what is not asked about costs
+// nothing.
+Status keep_marks(int group, pid_t init, const std::vector<std::string>& points,
+                  const std::vector<std::string>& islands);
 
 }  // namespace moat::shim

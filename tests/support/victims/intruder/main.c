@@ -35,6 +35,14 @@ static int opened(const char* path, int flags) {
   return err;
 }
 
+// Opens for writing, and keeps it so until the next time.
+static int hold(const char* path) {
+  static int held = -1;
+  if (held >= 0) close(held);
+  held = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+  return held < 0 ? errno : 0;
+}
+
 // What a process of our own came to: 0, or the errno it exited with.
 static int outcome_of(pid_t child) {
   int status = 0;
@@ -215,6 +223,8 @@ static void perform(char** words, int count) {
     err = opened(object, O_WRONLY | O_NONBLOCK);
   else if (strcmp(step, "create") == 0)
     err = opened(object, O_WRONLY | O_CREAT);
+  else if (strcmp(step, "hold") == 0)
+    err = hold(object);
   else if (strcmp(step, "exec") == 0)
     err = executed(object, words + 1);
   else if (strcmp(step, "exec-descriptor") == 0)

@@ -100,11 +100,11 @@ by_another_mount() {
   check "alias: so nothing is written outside" test ! -e "$WORLD/upper/outside"
   ended alias
 
-  # A file open for writing keeps `load` from beginning, and everything is as it was.
+  # A thread inside a connect keeps `load` from beginning, and all marks are as they were.
   world retried
   mkdir -p "$WORLD/rootfs/other"
   intrude retried --mount "type=bind,src=$WORLD/models,dst=/other,options=rbind:ro" -- \
-    /bin/intruder hold /held , open "$MODEL" , hold /tmp/held , open /other/model.bin , create /outside , say over
+    /bin/intruder stick , open "$MODEL" , let-go , open /other/model.bin , create /outside , say over
   check "retried: the program ends" said retried 'say over'
   check "retried: an artifact stays closed while load cannot begin" refused retried "open $MODEL"
   check "retried: opening it by the other mount then ends init" entered retried load

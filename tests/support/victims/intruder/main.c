@@ -13,8 +13,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -35,12 +37,27 @@ static int opened(const char* path, int flags) {
   return err;
 }
 
-// Opens for writing, and keeps it so until the next time.
-static int hold(const char* path) {
-  static int held = -1;
-  if (held >= 0) close(held);
-  held = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
-  return held < 0 ? errno : 0;
+static int full = -1;  // a listener that accepts nobody
+
+static void* knock(void* unused) {
+  struct sockaddr_un address = {AF_UNIX, "/tmp/full"};
+  for (int i = 0; i < 4; ++i) {
+    const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (connect(fd, (struct sockaddr*)&address, sizeof address) != 0) break;
+  }
+  return unused;
+}
+
+// A thread stays inside a connect until `let-go`.
+static int stick(void) {
+  struct sockaddr_un address = {AF_UNIX, "/tmp/full"};
+  pthread_t thread;
+  full = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (bind(full, (struct sockaddr*)&address, sizeof address) != 0 || listen(full, 0) != 0)
+    return errno;
+  const int err = pthread_create(&thread, NULL, knock, NULL);
+  usleep(200 * 1000);
+  return err;
 }
 
 // What a process of our own came to: 0, or the errno it exited with.
@@ -223,8 +240,10 @@ static void perform(char** words, int count) {
     err = opened(object, O_WRONLY | O_NONBLOCK);
   else if (strcmp(step, "create") == 0)
     err = opened(object, O_WRONLY | O_CREAT);
-  else if (strcmp(step, "hold") == 0)
-    err = hold(object);
+  else if (strcmp(step, "stick") == 0)
+    err = stick();
+  else if (strcmp(step, "let-go") == 0)
+    err = close(full) == 0 ? 0 : errno;
   else if (strcmp(step, "exec") == 0)
     err = executed(object, words + 1);
   else if (strcmp(step, "exec-descriptor") == 0)
